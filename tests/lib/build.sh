@@ -1,0 +1,61 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# build.sh KIND: bootstraps where needed and builds out of tree in build/KIND.
+#   plain   as a user gets it, warnings are errors
+#   asan    with AddressSanitizer and UndefinedBehaviorSanitizer
+#   tsan    with ThreadSanitizer
+#   fuzz    the libFuzzer targets, by clang
+set -eu -o pipefail
+
+kind=${1:-plain}
+src=$(cd "$(dirname "$0")/../.." && pwd)
+dir=$src/build/$kind
+jobs=$(nproc 2>/dev/null || echo 2)
+options=(--enable-werror)
+flags="-g -O2"
+cc=gcc
+case $kind in
+    plain) ;;
+    asan) options+=("--enable-sanitizers=address,undefined") flags="-g -O1" ;;
+    tsan) options+=(--enable-sanitizers=thread) flags="-g -O1" ;;
+    fuzz) options+=(--enable-fuzzers "--enable-sanitizers=address,undefined") flags="-g -O1" cc=clang ;;
+    *)
+        echo "build.sh: no such kind of build: $kind" >&2
+        exit 2
+        ;;
+esac
+if command -v ccache >/dev/null; then
+    cc="ccache $cc"
+fi
+
+# quiet LOG WORDS COMMAND...: one line while it runs, the end of its output if it fails.
+quiet()
+{
+    local log=$1 words=$2 start=$SECONDS
+    shift 2
+    mkdir -p "$(dirname "$log")"
+    printf '== %s ...' "$words"
+    if "$@" >"$log" 2>&1; then
+        printf ' %d s\n' "$((SECONDS - start))"
+    else
+        printf ' FAILED after %d s\n' "$((SECONDS - start))"
+        grep -nE 'error|Error|undefined reference' "$log" | head -n 20 || :
+        tail -n 30 "$log"
+        echo "== the whole log: $log"
+        exit 1
+    fi
+}
+
+cd "$src"
+newer=$(find configure.ac Makefile.am . -path ./build -prune -o \( -name module.am -o -name configure.ac \
+    -o -name Makefile.am \) -newer configure -print 2>/dev/null | head -n 1 || :)
+if [ ! -x configure ] || [ -n "$newer" ]; then
+    quiet build/autoreconf.log "autoreconf -i" autoreconf -i
+fi
+mkdir -p "$dir"
+cd "$dir"
+if [ ! -f Makefile ] || [ "$src/configure" -nt Makefile ]; then
+    quiet "$dir/configure.log" "configure ($kind)" "$src/configure" "${options[@]}" CC="$cc" CFLAGS="$flags"
+fi
+quiet "$dir/make.log" "make -j$jobs ($kind)" make -j"$jobs"
