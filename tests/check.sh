@@ -112,10 +112,10 @@ run_tests()
         bad "$name: $test ($what)"
         count=$((count + 1))
         echo "   ---- ${what%:} $test"
-        end_of "$dir/${test%.sh}.log"
+        end_of "$dir/$test.log"
     done < <(grep -E '^(FAIL|ERROR|XPASS): ' "$log")
     while read -r what test; do
-        echo "   ---- skipped $test: $(grep -m1 -h 'skipped: ' "$dir/${test%.sh}.log" 2>/dev/null | sed 's/.*skipped: //')"
+        echo "   ---- skipped $test: $(sed -n 's/.*skipped: //p' "$dir/$test.log" | head -n 1)"
     done < <(grep -E '^SKIP: ' "$log")
     if [ "$rc" -ne 0 ] && ! grep -Eq '^(FAIL|ERROR|XPASS): ' "$log"; then
         echo "   FAILED: make check ended with status $rc; the end of $log:"

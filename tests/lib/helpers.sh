@@ -3,6 +3,8 @@
 #
 # helpers.sh: the helpers of test.sh can fail, and clean up. A helper that always says yes would make
 # every test that uses it worthless.
+#
+# shellcheck disable=SC2016 # the inner shells expand
 # shellcheck source=tests/lib/test.sh
 . "${srcdir:-.}/tests/lib/test.sh"
 

@@ -14,14 +14,19 @@ wanted()
     awk -v groups="$groups" '!/^#/ && NF { gsub(/\|/, " "); if (index(groups, " " $1 " ")) print }' "$list"
 }
 
+# Output is taken whole before it is searched: "grep -q" in a pipe ends the writer with SIGPIPE.
 installed()
 {
-    dpkg-query -W -f='${db:Status-Status}\n' "$@" 2>/dev/null | grep -qx installed
+    local states
+    states=$(dpkg-query -W -f='${db:Status-Status}\n' "$@" 2>/dev/null || :)
+    grep -qx installed <<<"$states"
 }
 
 known()
 {
-    apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+    local policy
+    policy=$(apt-cache policy "$1" 2>/dev/null || :)
+    grep -q '^  Candidate: [^(]' <<<"$policy"
 }
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
@@ -80,9 +85,11 @@ done
 echo "== installing: ${choice[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-# One line per package while it runs; everything if it fails.
+# A count while it runs; everything if it fails.
 if ! "${apt[@]}" install --no-install-recommends "${choice[@]}" 2>&1 | tee "$log" |
-    awk '/^Setting up / { n++; printf "\r   %d packages set up", n; fflush() } END { if (n) print "" }'; then
+    awk '/^Get:/ { g++; if (g % 50 == 0) { printf "   %d files fetched\n", g; fflush() } }
+        /^Setting up / { n++; if (n % 50 == 0) { printf "   %d packages set up\n", n; fflush() } }
+        END { printf "   done: %d packages set up\n", n }'; then
     tail -n 30 "$log"
     echo "== apt-get install failed (see above); going on with what is there"
 fi
