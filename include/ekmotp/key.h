@@ -43,7 +43,7 @@ int ekmotp_hash_parse(const char *name, ekmotp_hash *hash, ekmotp_error *err)
  * EKMOTP_E_CRYPTO.
  */
 typedef struct ekmotp_crypto {
-    const char *name; /* "GnuTLS 3.7.9": stack and version, for messages */
+    const char *name; /* of the stack, for messages */
     /* HMAC (RFC 2104) of msg under key; writes ekmotp_hash_size(hash) bytes to out. */
     int (*hmac)(ekmotp_hash hash, const uint8_t *key, size_t key_len, const uint8_t *msg, size_t msg_len,
                 uint8_t *out);

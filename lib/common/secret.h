@@ -13,7 +13,8 @@ typedef struct ek_secret {
     uint8_t bytes[];
 } ek_secret;
 
-/* A secret of len bytes (0 to EK_SECRET_MAX), copied from bytes, or zeros where bytes is NULL. NULL: no memory. */
+/* A secret of len bytes (0 to EK_SECRET_MAX), copied from bytes, or zeros where bytes is NULL. NULL: no
+ * memory. */
 ek_secret *ek_secret_new(const void *bytes, size_t len);
 /* Wipes and releases; *secret becomes NULL. NULL-safe. */
 void ek_secret_free(ek_secret **secret);
