@@ -160,21 +160,25 @@ int ek_jwe_encrypt(const char *header, const char *plain, const uint8_t key[EK_J
     static const char *const members[] = {"protected", NULL, "iv", "ciphertext", "tag"};
     jose_cfg_t *cfg = silent_cfg();
     json_t *cek = new_key(key, EK_JWE_KEY_SIZE, "A256GCM");
-    json_t *jwe = json_pack("{s:o?}", "protected", base64_string(header));
+    json_t *want = base64_string(header);
+    /* libjose takes no encoded header here; it encodes this object with sorted members and no white space. */
+    json_t *jwe = json_pack("{s:o?}", "protected", json_loads(header, JSON_REJECT_DUPLICATES, NULL));
     char *made = NULL;
     int rc;
 
-    if (!cfg || !cek || !jwe) {
+    if (!cfg || !cek || !want || !jwe) {
         rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "JWE: out of memory");
         goto out;
     }
-    if (!jose_jwe_enc_cek(cfg, jwe, cek, plain, strlen(plain)) || !(made = join(jwe, members, 5))) {
+    if (!jose_jwe_enc_cek(cfg, jwe, cek, plain, strlen(plain)) ||
+        !json_equal(json_object_get(jwe, "protected"), want) || !(made = join(jwe, members, 5))) {
         rc = ekmotp_error_set(err, EKMOTP_E_CRYPTO, "JWE: libjose could not encrypt with A256GCM");
         goto out;
     }
     *token = made;
     rc = 0;
 out:
+    json_decref(want);
     json_decref(jwe);
     free_key(cek);
     jose_cfg_decref(cfg);

@@ -24,7 +24,10 @@ int ek_jws_sign(const char *header, const char *payload, ekmotp_hash hash, const
 int ek_jws_verify(const ek_compact *jws, ekmotp_hash hash, const uint8_t *key, size_t key_len,
                   ekmotp_error *err) __attribute__((warn_unused_result));
 
-/* A compact JWE ("dir", A256GCM) around plain under a header of the caller. *token is malloc'ed. */
+/*
+ * A compact JWE ("dir", A256GCM) around plain under a header of the caller, whose members are sorted and
+ * without white space between them. *token is malloc'ed.
+ */
 int ek_jwe_encrypt(const char *header, const char *plain, const uint8_t key[EK_JWE_KEY_SIZE], char **token,
                    ekmotp_error *err) __attribute__((warn_unused_result));
 /* Decrypts; *plain is malloc'ed. EKMOTP_E_CRYPTO if the tag is wrong, EKMOTP_E_NOMEM. */
