@@ -36,7 +36,7 @@ static int peek(void *ctx, const char *token, size_t len, ekmotp_bearer_kind *ki
     return 0;
 }
 
-#define ANY_SIZE SIZE_MAX
+#define ANY_SIZE SIZE_MAX /* but not 0 */
 
 static int check_part(const char *place, const struct ek_compact_part *part, size_t size, ekmotp_error *err)
 {
@@ -45,7 +45,9 @@ static int check_part(const char *place, const struct ek_compact_part *part, siz
     int rc = ek_compact_decode(place, part, &bytes, &len, err);
 
     free(bytes);
-    if (rc == 0 && size != ANY_SIZE && len != size)
+    if (rc == 0 && size == ANY_SIZE && len == 0)
+        rc = ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: is empty", place);
+    else if (rc == 0 && size != ANY_SIZE && len != size)
         rc = ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: %zu bytes, not %zu", place, len, size);
     return rc;
 }
