@@ -14,9 +14,9 @@
 extern "C" {
 #endif
 
-#define EKMOTP_HEADER_NAME_SIZE 32   /* bytes with the NUL */
+#define EKMOTP_HEADER_NAME_SIZE 32    /* bytes with the NUL */
 #define EKMOTP_HEADER_VALUE_SIZE 1024 /* bytes with the NUL */
-#define EKMOTP_HEADERS_MAX 2         /* header fields that one request needs at most */
+#define EKMOTP_HEADERS_MAX 2          /* header fields that one request needs at most */
 
 /* One header field of a request. The value is secret until the request is answered. */
 typedef struct ekmotp_header {
@@ -64,11 +64,11 @@ int ekmotp_client_check_server(ekmotp_client *client, uint64_t n, const char *va
 
 /* The keys of a JWT carrier for one request; secret, to be wiped by the caller. */
 typedef struct ekmotp_bearer_keys {
-    uint64_t n;          /* v1: the n of this request; compat: 0 */
-    ekmotp_hash hash;    /* of the JWS: HS256, HS384, HS512 */
-    size_t jws_len;      /* bytes of jws */
+    uint64_t n;       /* v1: the n of this request; compat: 0 */
+    ekmotp_hash hash; /* of the JWS: HS256, HS384, HS512 */
+    size_t jws_len;   /* bytes of jws */
     uint8_t jws[EKMOTP_HASH_MAX_SIZE];
-    uint8_t jwe[32];     /* A256GCM content encryption key */
+    uint8_t jwe[32]; /* A256GCM content encryption key */
 } ekmotp_bearer_keys;
 
 /*

@@ -82,10 +82,10 @@ typedef struct ekmotp_client_key {
     ekmotp_key_source source;
     const uint8_t *bytes; /* WRAPPED, when adding; never given out */
     size_t len;
-    const char *uri;      /* TOKEN */
-    uint32_t generation;  /* DERIVED: 1, 2, ... as the directory gives it */
-    int64_t not_before;   /* seconds since 1970-01-01 UTC, inclusive; INT64_MIN for none */
-    int64_t not_after;    /* likewise; INT64_MAX for none */
+    const char *uri;     /* TOKEN */
+    uint32_t generation; /* DERIVED: 1, 2, ... as the directory gives it */
+    int64_t not_before;  /* seconds since 1970-01-01 UTC, inclusive; INT64_MIN for none */
+    int64_t not_after;   /* likewise; INT64_MAX for none */
 } ekmotp_client_key;
 
 typedef struct ekmotp_client_info {
@@ -94,10 +94,10 @@ typedef struct ekmotp_client_info {
     ekmotp_hash hash;
     unsigned profiles; /* set of EKMOTP_PROFILE_BIT */
     int disabled;
-    const char *note;  /* "" for none; UTF-8 */
-    int64_t created;   /* seconds since 1970-01-01 UTC */
+    const char *note; /* "" for none; UTF-8 */
+    int64_t created;  /* seconds since 1970-01-01 UTC */
     int64_t changed;
-    size_t key_count;  /* 0 to 2: the current key first */
+    size_t key_count; /* 0 to 2: the current key first */
     ekmotp_client_key keys[2];
 } ekmotp_client_info;
 

@@ -24,9 +24,9 @@ typedef enum ekmotp_hash {
     EKMOTP_HASH_SHA512 = 6
 } ekmotp_hash;
 
-#define EKMOTP_HASH_MAX_SIZE 64   /* bytes of the longest MAC */
-#define EKMOTP_KEY_MIN_SIZE 32    /* bytes, rule 11 */
-#define EKMOTP_KEY_MAX_SIZE 64    /* bytes, rule 11 */
+#define EKMOTP_HASH_MAX_SIZE 64     /* bytes of the longest MAC */
+#define EKMOTP_KEY_MIN_SIZE 32      /* bytes, rule 11 */
+#define EKMOTP_KEY_MAX_SIZE 64      /* bytes, rule 11 */
 #define EKMOTP_MAC_MESSAGE_MAX 1024 /* bytes of the longest message of ekmotp_key_mac */
 
 /* Bytes of the hash's output (32, 48, 64); 0 for a value that is no hash. */
@@ -104,8 +104,8 @@ int ekmotp_key_is_slow(const ekmotp_key *key);
  * long and written on success only. Thread-safe. EKMOTP_E_INVAL for a message of 0 or more than
  * EKMOTP_MAC_MESSAGE_MAX bytes or too small an out; token keys add the EKMOTP_E_TOKEN_* codes.
  */
-int ekmotp_key_mac(const ekmotp_key *key, const uint8_t *msg, size_t msg_len, uint8_t *out,
-                   size_t out_size, ekmotp_error *err) __attribute__((warn_unused_result));
+int ekmotp_key_mac(const ekmotp_key *key, const uint8_t *msg, size_t msg_len, uint8_t *out, size_t out_size,
+                   ekmotp_error *err) __attribute__((warn_unused_result));
 
 #ifdef __cplusplus
 }

@@ -18,15 +18,14 @@ extern "C" {
  * negative EKMOTP_E_*. token is the label of the one token that matched. Called at most once per opened
  * key: a PIN is never tried twice.
  */
-typedef int (*ekmotp_pin_callback)(void *ctx, const char *token, char *pin, size_t size,
-                                   ekmotp_error *err);
+typedef int (*ekmotp_pin_callback)(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err);
 
 typedef struct ekmotp_p11_options {
-    ekmotp_hash hash;         /* of the HMAC; 0 means SHA-256 */
-    const char *pin_source;   /* file with the PIN (one line end is cut off), before the URI's pin-source */
-    ekmotp_pin_callback pin;  /* asked when neither names a file; may be NULL: EKMOTP_E_PIN_MISSING then */
+    ekmotp_hash hash;        /* of the HMAC; 0 means SHA-256 */
+    const char *pin_source;  /* file with the PIN (one line end is cut off), before the URI's pin-source */
+    ekmotp_pin_callback pin; /* asked when neither names a file; may be NULL: EKMOTP_E_PIN_MISSING then */
     void *pin_ctx;
-    unsigned timeout_ms;      /* upper bound on any wait for the agent; 0 means 10000 */
+    unsigned timeout_ms; /* upper bound on any wait for the agent; 0 means 10000 */
 } ekmotp_p11_options;
 
 /*

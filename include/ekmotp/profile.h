@@ -12,11 +12,11 @@ extern "C" {
 #endif
 
 typedef enum ekmotp_profile {
-    EKMOTP_PROFILE_V1 = 0,            /* "v1": what everybody should use */
-    EKMOTP_PROFILE_COMPAT_APIKEY,     /* "compat-apikey" */
+    EKMOTP_PROFILE_V1 = 0,             /* "v1": what everybody should use */
+    EKMOTP_PROFILE_COMPAT_APIKEY,      /* "compat-apikey" */
     EKMOTP_PROFILE_COMPAT_APIKEY_HMAC, /* "compat-apikey-hmac" */
-    EKMOTP_PROFILE_COMPAT_JWS,        /* "compat-jws" */
-    EKMOTP_PROFILE_COMPAT_JWE,        /* "compat-jwe" */
+    EKMOTP_PROFILE_COMPAT_JWS,         /* "compat-jws" */
+    EKMOTP_PROFILE_COMPAT_JWE,         /* "compat-jwe" */
     EKMOTP_PROFILE_COUNT
 } ekmotp_profile;
 

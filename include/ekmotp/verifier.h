@@ -63,9 +63,9 @@ void ekmotp_credentials_add(ekmotp_credentials *credentials, const char *name, s
 
 typedef enum ekmotp_verdict_status {
     EKMOTP_VERDICT_ACCEPTED = 0,
-    EKMOTP_VERDICT_REFUSED,     /* answer the uniform 401 */
-    EKMOTP_VERDICT_PENDING,     /* call ekmotp_verifier_derive outside the event loop, then verify again */
-    EKMOTP_VERDICT_UNAVAILABLE  /* the client's key is in a token that does not answer: 503, Retry-After */
+    EKMOTP_VERDICT_REFUSED,    /* answer the uniform 401 */
+    EKMOTP_VERDICT_PENDING,    /* call ekmotp_verifier_derive outside the event loop, then verify again */
+    EKMOTP_VERDICT_UNAVAILABLE /* the client's key is in a token that does not answer: 503, Retry-After */
 } ekmotp_verdict_status;
 
 /* Why; for the log and the metrics, never for the peer. */
@@ -93,7 +93,7 @@ typedef enum ekmotp_reason {
     EKMOTP_REASON_CHANNEL_HANDSHAKE,
     EKMOTP_REASON_CHANNEL_EARLY_DATA,
     EKMOTP_REASON_CHANNEL_EXPORT,
-    EKMOTP_REASON_INTERNAL,        /* out of memory, crypto failure */
+    EKMOTP_REASON_INTERNAL, /* out of memory, crypto failure */
     EKMOTP_REASON_COUNT
 } ekmotp_reason;
 
@@ -107,15 +107,16 @@ const char *ekmotp_reason_text(ekmotp_reason reason);
 typedef struct ekmotp_verdict {
     ekmotp_verdict_status status;
     ekmotp_reason reason;
-    ekmotp_profile profile;            /* meaningful once credentials were parsed */
-    size_t id_len;                     /* the client id as claimed; verified only when ACCEPTED; 0: none */
+    ekmotp_profile profile; /* meaningful once credentials were parsed */
+    size_t id_len;          /* the client id as claimed; verified only when ACCEPTED; 0: none */
     uint8_t id[EKMOTP_ID_MAX];
-    uint64_t n;                        /* v1: the request's n; 0 otherwise */
-    char authentication_info[EKMOTP_AUTHENTICATION_INFO_SIZE]; /* v1, ACCEPTED: value of that field; else "" */
-    uint8_t proof[32];                 /* ACCEPTED: what the request carried; show it in demos only */
-    size_t proof_len;                  /* 32, or 0 for the JWT carriers */
-    char *claims;                      /* JWT carriers, ACCEPTED: verified claims as JSON; else NULL */
-    ekmotp_error detail;               /* more on the reason, for the log; holds no secret */
+    uint64_t n; /* v1: the request's n; 0 otherwise */
+    char
+        authentication_info[EKMOTP_AUTHENTICATION_INFO_SIZE]; /* v1, ACCEPTED: value of that field; else "" */
+    uint8_t proof[32];   /* ACCEPTED: what the request carried; show it in demos only */
+    size_t proof_len;    /* 32, or 0 for the JWT carriers */
+    char *claims;        /* JWT carriers, ACCEPTED: verified claims as JSON; else NULL */
+    ekmotp_error detail; /* more on the reason, for the log; holds no secret */
 } ekmotp_verdict;
 
 /* Frees what a verdict owns (claims) and wipes it. NULL-safe. */
@@ -128,8 +129,8 @@ typedef enum ekmotp_bearer_kind { EKMOTP_BEARER_JWS = 1, EKMOTP_BEARER_JWE } ekm
 typedef struct ekmotp_bearer_request {
     ekmotp_profile profile; /* v1, compat-jws or compat-jwe: fixed by the verifier */
     ekmotp_bearer_kind kind;
-    ekmotp_hash hash;       /* the only JWS alg to accept */
-    const uint8_t *id;      /* whom sub and kid must name (v1) */
+    ekmotp_hash hash;  /* the only JWS alg to accept */
+    const uint8_t *id; /* whom sub and kid must name (v1) */
     size_t id_len;
     const uint8_t *jws_key;
     size_t jws_key_len;
@@ -145,8 +146,8 @@ typedef struct ekmotp_bearer_result {
 
 typedef struct ekmotp_bearer_ops {
     /* Reads kind and kid of an unverified token (id_len 0: no kid). 0, or EKMOTP_E_SYNTAX. */
-    int (*peek)(void *ctx, const char *token, size_t len, ekmotp_bearer_kind *kind,
-                uint8_t id[EKMOTP_ID_MAX], size_t *id_len, ekmotp_error *err);
+    int (*peek)(void *ctx, const char *token, size_t len, ekmotp_bearer_kind *kind, uint8_t id[EKMOTP_ID_MAX],
+                size_t *id_len, ekmotp_error *err);
     /* Verifies, decrypts, checks headers and claims. 0 with reason OK, or an EKMOTP_E_* with a reason. */
     int (*open)(void *ctx, const char *token, size_t len, const ekmotp_bearer_request *request,
                 ekmotp_bearer_result *result, ekmotp_error *err);

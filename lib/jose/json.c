@@ -169,7 +169,7 @@ const char *ek_json_shown(const json_t *value, char buf[EK_JSON_SHOWN_SIZE])
     if (!json_is_string(value))
         return "(not a string)";
     s = json_string_value(value);
-    for (; s[n] != '\0' && n < 40; n++)
+    for (; n < 40 && s[n] != '\0'; n++)
         buf[n] = s[n] > ' ' && s[n] < 127 ? s[n] : '?';
     memcpy(buf + n, s[n] != '\0' ? "..." : "", s[n] != '\0' ? 4 : 1);
     return buf;
