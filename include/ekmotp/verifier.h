@@ -24,7 +24,7 @@ typedef struct ekmotp_record_key {
     const ekmotp_key *key; /* borrowed from the snapshot */
     const uint8_t *bytes;  /* borrowed from the snapshot */
     size_t len;
-    uint64_t serial;    /* the same for the same key in every snapshot; never reused for another key */
+    uint64_t serial;    /* the same for the same key in every snapshot, never another key's; below 2^63 */
     int64_t not_before; /* seconds since 1970-01-01 UTC, inclusive; INT64_MIN for none */
     int64_t not_after;  /* seconds since 1970-01-01 UTC, inclusive; INT64_MAX for none */
 } ekmotp_record_key;

@@ -109,11 +109,12 @@ static ekmotp_reason channel_reason(int code)
     }
 }
 
-static ekmotp_record_key dummy_key(const ekmotp_verifier *verifier)
+/* The dummy's serials differ, so that each costs a secret of its own, as two keys do. */
+static ekmotp_record_key dummy_key(const ekmotp_verifier *verifier, size_t which)
 {
     return (ekmotp_record_key){.bytes = verifier->dummy,
                                .len = sizeof(verifier->dummy),
-                               .serial = EK_DUMMY_SERIAL,
+                               .serial = EK_DUMMY_SERIAL - which,
                                .not_before = INT64_MIN,
                                .not_after = INT64_MAX};
 }
@@ -157,7 +158,7 @@ static void look_up(check *c, const ekmotp_lookup *lookup)
         c->veto = record_veto(c);
     if (c->veto != EKMOTP_REASON_OK) {
         c->record = (ekmotp_record){.hash = EKMOTP_HASH_SHA256, .key_count = 1};
-        c->record.keys[0] = dummy_key(c->verifier);
+        c->record.keys[0] = dummy_key(c->verifier, 0);
     }
 }
 
@@ -350,7 +351,7 @@ static ekmotp_verdict_status try_keys(check *c)
 
     for (size_t p = 0; p < c->profile_count; p++) {
         for (size_t k = 0; k < 2; k++) {
-            ekmotp_record_key key = k < c->record.key_count ? c->record.keys[k] : dummy_key(c->verifier);
+            ekmotp_record_key key = k < c->record.key_count ? c->record.keys[k] : dummy_key(c->verifier, k);
             ek_slot *slot = fill_slot(c, c->profiles[p], &key);
             ekmotp_reason reason;
 

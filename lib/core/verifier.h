@@ -6,7 +6,7 @@
 #include <ekmotp/verifier.h>
 
 #define EK_CHALLENGE_SIZE 128
-#define EK_DUMMY_SERIAL UINT64_MAX
+#define EK_DUMMY_SERIAL UINT64_MAX /* and the one below: no directory gives them to a key */
 
 struct ekmotp_verifier {
     const ekmotp_crypto *crypto;

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rules 1 to 5 on real connections: each stack on each side, TLS 1.2 and 1.3. */
+#include "tests/unit/suite.h"
+#include "tests/unit/tls_pair.h"
+
+#include <ekmotp/client.h>
+#include <ekmotp/openssl.h>
+#include <ekmotp/verifier.h>
+#include <string.h>
+
+#define EACH_PAIR(c, s)                                                                                      \
+    for (tls_stack c = TLS_GNUTLS; c <= TLS_OPENSSL; c++)                                                    \
+        for (tls_stack s = TLS_GNUTLS; s <= TLS_OPENSSL; s++)
+
+#define LABEL "EXPERIMENTAL-ekmotp-v1"
+
+static void export_ok(tls_end *end, const char *context, uint8_t out[48])
+{
+    ekmotp_channel *channel = tls_end_channel(end);
+    ekmotp_error err = {0};
+
+    ck_ok(ekmotp_channel_export(channel, LABEL, (const uint8_t *)context, strlen(context), out, 48, &err),
+          err);
+    ekmotp_channel_free(&channel);
+}
+
+static int export_code(tls_end *end)
+{
+    ekmotp_channel *channel = tls_end_channel(end);
+    uint8_t out[48];
+    int rc = ekmotp_channel_export(channel, LABEL, (const uint8_t *)"x", 1, out, sizeof(out), NULL);
+
+    ck_assert_int_eq(ekmotp_channel_check(channel, NULL), rc);
+    ekmotp_channel_free(&channel);
+    return rc;
+}
+
+START_TEST(both_ends_agree)
+{
+    for (int version = 0x0303; version <= 0x0304; version++) {
+        tls_setup *setup = tls_setup_new(version, 0);
+
+        EACH_PAIR(c, s)
+        {
+            tls_pair *pair = tls_pair_new(setup, c, s);
+            uint8_t a[48], b[48], other[48], empty[48];
+
+            ck_assert_int_eq(tls_pair_handshake(pair), 0);
+            export_ok(&pair->client, "one", a);
+            export_ok(&pair->server, "one", b);
+            ck_assert_mem_eq(a, b, 48);
+            export_ok(&pair->server, "two", other);
+            ck_assert_mem_ne(a, other, 48);
+            export_ok(&pair->client, "", empty);
+            export_ok(&pair->server, "", b);
+            ck_assert_mem_eq(empty, b, 48);
+            ck_assert_mem_ne(empty, a, 48);
+            tls_pair_free(pair);
+        }
+        tls_setup_free(setup);
+    }
+}
+END_TEST
+
+/* Rule 4: no context is refused before a stack sees it; an empty one is not "none" in TLS 1.2. */
+START_TEST(a_context_is_always_passed)
+{
+    tls_setup *setup = tls_setup_new(0x0303, 0);
+
+    EACH_PAIR(c, s)
+    {
+        tls_pair *pair = tls_pair_new(setup, c, s);
+        tls_end *ends[] = {&pair->client, &pair->server};
+        uint8_t out[48], none[48];
+
+        ck_assert_int_eq(tls_pair_handshake(pair), 0);
+        for (int i = 0; i < 2; i++) {
+            ekmotp_channel *channel = tls_end_channel(ends[i]);
+
+            ck_assert_int_eq(ekmotp_channel_export(channel, LABEL, NULL, 0, out, 48, NULL),
+                             EKMOTP_E_CHANNEL_CONTEXT);
+            ekmotp_channel_free(&channel);
+            export_ok(ends[i], "", out);
+            if (ends[i]->stack == TLS_OPENSSL)
+                ck_assert_int_eq(
+                    SSL_export_keying_material(ends[i]->ssl, none, 48, LABEL, strlen(LABEL), NULL, 0, 0), 1);
+            else
+                ck_assert_int_eq(
+                    gnutls_prf_rfc5705(ends[i]->gnutls, strlen(LABEL), LABEL, 0, NULL, 48, (char *)none), 0);
+            ck_assert_mem_ne(out, none, 48);
+        }
+        tls_pair_free(pair);
+    }
+    tls_setup_free(setup);
+}
+END_TEST
+
+START_TEST(tls12_without_ems_is_refused)
+{
+    tls_setup *setup = tls_setup_new(0x0303, TLS_NO_EMS);
+
+    EACH_PAIR(c, s)
+    {
+        tls_pair *pair = tls_pair_new(setup, c, s);
+
+        ck_assert_int_eq(tls_pair_handshake(pair), 0);
+        ck_assert_int_eq(export_code(&pair->client), EKMOTP_E_CHANNEL_EMS);
+        ck_assert_int_eq(export_code(&pair->server), EKMOTP_E_CHANNEL_EMS);
+        tls_pair_free(pair);
+    }
+    tls_setup_free(setup);
+}
+END_TEST
+
+START_TEST(tls11_is_refused)
+{
+    tls_setup *setup = tls_setup_new(0x0302, 0);
+
+    EACH_PAIR(c, s)
+    {
+        tls_pair *pair = tls_pair_new(setup, c, s);
+
+        if (tls_pair_handshake(pair) == 0) {
+            ck_assert_int_eq(export_code(&pair->client), EKMOTP_E_CHANNEL_VERSION);
+            ck_assert_int_eq(export_code(&pair->server), EKMOTP_E_CHANNEL_VERSION);
+        } else {
+            /* A build of the two stacks that cannot speak it at all keeps the rule as well, but not both may.
+             */
+            ck_assert_int_ne(c, s);
+        }
+        tls_pair_free(pair);
+    }
+    tls_setup_free(setup);
+}
+END_TEST
+
+/* Rule 2: at no moment of a handshake does an unfinished end export. */
+START_TEST(no_export_before_the_end_of_the_handshake)
+{
+    for (int version = 0x0303; version <= 0x0304; version++) {
+        tls_setup *setup = tls_setup_new(version, 0);
+
+        EACH_PAIR(c, s)
+        {
+            tls_pair *pair = tls_pair_new(setup, c, s);
+            tls_end *ends[] = {&pair->client, &pair->server};
+            int refused = 0;
+
+            for (int step = 0; step < 40 && !(pair->client.finished && pair->server.finished); step++) {
+                for (int i = 0; i < 2; i++) {
+                    if (!ends[i]->finished) {
+                        ck_assert_int_eq(export_code(ends[i]), EKMOTP_E_CHANNEL_HANDSHAKE);
+                        refused++;
+                    }
+                }
+                if (!ends[step % 2]->finished)
+                    ck_assert_int_ge(tls_end_handshake(ends[step % 2]), 0);
+            }
+            ck_assert_int_ge(refused, 4);
+            ck_assert_int_eq(export_code(&pair->client), 0);
+            ck_assert_int_eq(export_code(&pair->server), 0);
+            tls_pair_free(pair);
+        }
+        tls_setup_free(setup);
+    }
+}
+END_TEST
+
+START_TEST(openssl_must_not_renegotiate)
+{
+    tls_setup *setup = tls_setup_new(0x0303, TLS_RENEGOTIATION);
+    tls_pair *pair = tls_pair_new(setup, TLS_OPENSSL, TLS_OPENSSL);
+
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    ck_assert_int_eq(export_code(&pair->client), EKMOTP_E_CHANNEL_RENEGOTIATION);
+    ck_assert_int_eq(export_code(&pair->server), EKMOTP_E_CHANNEL_RENEGOTIATION);
+    ck_assert_int_eq(SSL_renegotiate(pair->server.ssl), 1);
+    for (int i = 0; i < 5; i++) {
+        tls_end_handshake(&pair->server);
+        tls_end_receive(&pair->client);
+        tls_end_receive(&pair->server);
+    }
+    /* Even with the option set afterwards: the connection has been renegotiated. */
+    ck_assert_int_gt(SSL_num_renegotiations(pair->client.ssl), 0);
+    SSL_set_options(pair->client.ssl, SSL_OP_NO_RENEGOTIATION);
+    ck_assert_int_eq(export_code(&pair->client), EKMOTP_E_CHANNEL_RENEGOTIATION);
+    tls_pair_free(pair);
+    tls_setup_free(setup);
+}
+END_TEST
+
+/* A GnuTLS client that asks an OpenSSL server that refuses: its exporter has changed all the same. */
+START_TEST(gnutls_notices_a_refused_renegotiation)
+{
+    tls_setup *setup = tls_setup_new(0x0303, 0);
+    tls_pair *pair = tls_pair_new(setup, TLS_GNUTLS, TLS_OPENSSL);
+    ekmotp_channel *channel;
+    ekmotp_error err = {0};
+
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    channel = tls_end_channel(&pair->client);
+    ck_ok(ekmotp_channel_check(channel, &err), err);
+    gnutls_handshake(pair->client.gnutls);
+    tls_pair_talk(pair);
+    gnutls_handshake(pair->client.gnutls);
+    ck_assert_int_eq(ekmotp_channel_check(channel, &err), EKMOTP_E_CHANNEL_RENEGOTIATION);
+    ekmotp_channel_free(&channel);
+    tls_pair_free(pair);
+    tls_setup_free(setup);
+}
+END_TEST
+
+START_TEST(resumption_is_another_channel)
+{
+    for (int version = 0x0303; version <= 0x0304; version++) {
+        EACH_PAIR(c, s)
+        {
+            tls_setup *setup = tls_setup_new(version, 0);
+            tls_pair *first = tls_pair_new(setup, c, s), *second;
+            uint8_t a[48], b[48];
+
+            ck_assert_int_eq(tls_pair_handshake(first), 0);
+            tls_pair_talk(first);
+            tls_pair_keep_session(setup, first);
+            export_ok(&first->server, "id", a);
+            second = tls_pair_new(setup, c, s);
+            ck_assert_int_eq(tls_pair_handshake(second), 0);
+            ck_assert_int_eq(tls_end_is_resumed(&second->client), 1);
+            export_ok(&second->server, "id", b);
+            ck_assert_mem_ne(a, b, 48);
+            export_ok(&second->client, "id", a);
+            ck_assert_mem_eq(a, b, 48);
+            tls_pair_free(first);
+            tls_pair_free(second);
+            tls_setup_free(setup);
+        }
+    }
+}
+END_TEST
+
+/* Rule 3: an OpenSSL server that took early data has a connection that is of no use. */
+START_TEST(openssl_early_data_is_refused)
+{
+    tls_setup *setup = tls_setup_new(0x0304, TLS_EARLY_DATA);
+    tls_pair *pair = tls_pair_new(setup, TLS_GNUTLS, TLS_OPENSSL);
+    size_t n = 0;
+    char buf[16];
+
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    ck_assert_int_eq(export_code(&pair->server), 0);
+    tls_pair_talk(pair);
+    tls_pair_keep_session(setup, pair);
+    tls_pair_free(pair);
+    pair = tls_pair_new(setup, TLS_GNUTLS, TLS_OPENSSL);
+    ck_assert_int_eq(gnutls_record_send_early_data(pair->client.gnutls, "early", 5), 0);
+    ck_assert_int_eq(tls_end_handshake(&pair->client), 0);
+    BIO_write(SSL_get_rbio(pair->server.ssl), pair->to_server.bytes, (int)pair->to_server.len);
+    pair->to_server.len = 0;
+    ck_assert_int_eq(SSL_read_early_data(pair->server.ssl, buf, sizeof(buf), &n),
+                     SSL_READ_EARLY_DATA_SUCCESS);
+    ck_assert_uint_eq(n, 5);
+    ck_assert_int_eq(export_code(&pair->server), EKMOTP_E_CHANNEL_HANDSHAKE);
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    ck_assert_int_eq(export_code(&pair->server), EKMOTP_E_CHANNEL_EARLY_DATA);
+    ck_assert_int_eq(export_code(&pair->client), EKMOTP_E_CHANNEL_EARLY_DATA);
+    tls_pair_free(pair);
+    tls_setup_free(setup);
+}
+END_TEST
+
+START_TEST(gnutls_early_data_is_refused)
+{
+    tls_setup *setup = tls_setup_new(0x0304, TLS_EARLY_DATA);
+    tls_pair *pair = tls_pair_new(setup, TLS_GNUTLS, TLS_GNUTLS);
+
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    ck_assert_int_eq(export_code(&pair->client), 0);
+    tls_pair_talk(pair);
+    tls_pair_keep_session(setup, pair);
+    tls_pair_free(pair);
+    pair = tls_pair_new(setup, TLS_GNUTLS, TLS_GNUTLS);
+    ck_assert_int_eq(gnutls_record_send_early_data(pair->client.gnutls, "early", 5), 0);
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    ck_assert_uint_ne(gnutls_session_get_flags(pair->server.gnutls) & GNUTLS_SFLAGS_EARLY_DATA, 0);
+    ck_assert_int_eq(export_code(&pair->server), EKMOTP_E_CHANNEL_EARLY_DATA);
+    ck_assert_int_eq(export_code(&pair->client), EKMOTP_E_CHANNEL_EARLY_DATA);
+    tls_pair_free(pair);
+    tls_setup_free(setup);
+}
+END_TEST
+
+START_TEST(labels_and_contexts_are_bounded)
+{
+    tls_setup *setup = tls_setup_new(0x0304, 0);
+    tls_pair *pair = tls_pair_new(setup, TLS_GNUTLS, TLS_OPENSSL);
+    uint8_t context[EKMOTP_CHANNEL_CONTEXT_MAX + 1] = {0}, out[32];
+    tls_end *ends[] = {&pair->client, &pair->server};
+    char label[65] = {0};
+
+    ck_assert_int_eq(tls_pair_handshake(pair), 0);
+    for (int i = 0; i < 2; i++) {
+        ekmotp_channel *channel = tls_end_channel(ends[i]);
+        ekmotp_error err = {0};
+
+        memset(label, 'x', 64);
+        ck_assert_int_eq(ekmotp_channel_export(channel, label, context, 1, out, 32, NULL), EKMOTP_E_INVAL);
+        ck_assert_int_eq(ekmotp_channel_export(channel, "", context, 1, out, 32, NULL), EKMOTP_E_INVAL);
+        label[63] = '\0';
+        ck_assert_int_eq(ekmotp_channel_export(channel, label, context, sizeof(context), out, 32, NULL),
+                         EKMOTP_E_LIMIT);
+        ck_ok(ekmotp_channel_export(channel, label, context, sizeof(context) - 1, out, 32, &err), err);
+        ekmotp_channel_free(&channel);
+    }
+    tls_pair_free(pair);
+    tls_setup_free(setup);
+}
+END_TEST
+
+static int find_one(const void *ctx, const uint8_t *id, size_t id_len, ekmotp_record *record)
+{
+    if (id_len != 1 || id[0] != 'a')
+        return EKMOTP_E_CLIENT_NOT_FOUND;
+    *record = *(const ekmotp_record *)ctx;
+    return 0;
+}
+
+static ekmotp_verdict_status verify_on(tls_end *end, const ekmotp_header *header, ekmotp_verdict *verdict)
+{
+    uint8_t key[32] = {1};
+    ekmotp_record record = {.hash = EKMOTP_HASH_SHA256, .profiles = 1, .key_count = 1};
+    ekmotp_lookup lookup = {find_one, &record};
+    ekmotp_channel *channel = tls_end_channel(end);
+    ekmotp_verifier *verifier = NULL;
+    ekmotp_verifier_state *state = NULL;
+    ekmotp_credentials credentials = {0};
+    ekmotp_verdict_status status;
+    ekmotp_error err = {0};
+
+    record.keys[0] = (ekmotp_record_key){
+        .bytes = key, .len = 32, .serial = 1, .not_before = INT64_MIN, .not_after = INT64_MAX};
+    ck_ok(ekmotp_verifier_new(ekmotp_openssl_crypto(), 1, "r", &verifier, &err), err);
+    ck_ok(ekmotp_verifier_state_new(&state, &err), err);
+    ekmotp_credentials_add(&credentials, header->name, strlen(header->name), header->value,
+                           strlen(header->value));
+    status = ekmotp_verifier_verify(verifier, state, channel, &credentials, &lookup, 0, 0, verdict);
+    ekmotp_verifier_state_free(&state);
+    ekmotp_verifier_free(&verifier);
+    ekmotp_channel_free(&channel);
+    return status;
+}
+
+/* Rule 9: a proof is good on its own connection and on no other one, resumed or new. */
+START_TEST(a_proof_is_bound_to_its_channel)
+{
+    uint8_t bytes[32] = {1};
+
+    for (int version = 0x0303; version <= 0x0304; version++) {
+        EACH_PAIR(c, s)
+        {
+            tls_setup *setup = tls_setup_new(version, 0);
+            tls_pair *first = tls_pair_new(setup, c, s), *resumed, *fresh;
+            ekmotp_header headers[EKMOTP_HEADERS_MAX];
+            ekmotp_channel *channel;
+            ekmotp_client *client = NULL;
+            ekmotp_key *key = NULL;
+            ekmotp_verdict verdict;
+            ekmotp_error err = {0};
+            size_t count;
+            uint64_t n;
+
+            ck_assert_int_eq(tls_pair_handshake(first), 0);
+            tls_pair_talk(first);
+            channel = tls_end_channel(&first->client);
+            ck_ok(ekmotp_key_new_bytes(ekmotp_openssl_crypto(), EKMOTP_HASH_SHA256, bytes, 32, 0, &key, &err),
+                  err);
+            ck_ok(ekmotp_client_new(ekmotp_openssl_crypto(), key, (const uint8_t *)"a", 1, EKMOTP_PROFILE_V1,
+                                    &client, &err),
+                  err);
+            ck_ok(ekmotp_client_headers(client, channel, headers, &count, &n, &err), err);
+            ck_assert_int_eq(verify_on(&first->server, &headers[0], &verdict), EKMOTP_VERDICT_ACCEPTED);
+            ck_ok(ekmotp_client_check_server(client, n, verdict.authentication_info,
+                                             strlen(verdict.authentication_info), &err),
+                  err);
+            tls_pair_keep_session(setup, first);
+            resumed = tls_pair_new(setup, c, s);
+            ck_assert_int_eq(tls_pair_handshake(resumed), 0);
+            ck_assert_int_eq(tls_end_is_resumed(&resumed->client), 1);
+            ck_assert_int_eq(verify_on(&resumed->server, &headers[0], &verdict), EKMOTP_VERDICT_REFUSED);
+            ck_assert_int_eq(verdict.reason, EKMOTP_REASON_OTHER_SESSION);
+            SSL_SESSION_free(setup->session);
+            setup->session = NULL;
+            setup->session_data.size = 0;
+            fresh = tls_pair_new(setup, c, s);
+            ck_assert_int_eq(tls_pair_handshake(fresh), 0);
+            ck_assert_int_eq(tls_end_is_resumed(&fresh->client), 0);
+            ck_assert_int_eq(verify_on(&fresh->server, &headers[0], &verdict), EKMOTP_VERDICT_REFUSED);
+            ck_assert_int_eq(verdict.reason, EKMOTP_REASON_OTHER_SESSION);
+            ekmotp_client_free(&client);
+            ekmotp_key_free(&key);
+            ekmotp_channel_free(&channel);
+            tls_pair_free(first);
+            tls_pair_free(resumed);
+            tls_pair_free(fresh);
+            tls_setup_free(setup);
+        }
+    }
+}
+END_TEST
+
+UNIT_MAIN("tls", both_ends_agree, a_context_is_always_passed, tls12_without_ems_is_refused, tls11_is_refused,
+          no_export_before_the_end_of_the_handshake, openssl_must_not_renegotiate,
+          gnutls_notices_a_refused_renegotiation, resumption_is_another_channel,
+          openssl_early_data_is_refused, gnutls_early_data_is_refused, labels_and_contexts_are_bounded,
+          a_proof_is_bound_to_its_channel)
