@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "server/exchange.h"
+
+#include "lib/common/base64.h"
+#include "server/answer.h"
+#include "server/authenticate.h"
+#include "server/content.h"
+
+#include <event2/buffer.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OUTPUT_MAX 65536   /* bytes that may wait for a slow reader before the next request is looked at */
+#define REQUESTS_A_TURN 32 /* pipelined requests of one connection before others have their turn */
+#define RETRY_AFTER 5      /* seconds */
+
+/* ---- the log ---- */
+
+static ek_log_level level_of(int status, const ekmotp_verdict *verdict)
+{
+    if (status >= 500)
+        return EK_LOG_ERROR;
+    if (status == 401 && verdict && verdict->reason != EKMOTP_REASON_NO_CREDENTIALS)
+        return EK_LOG_WARNING;
+    return EK_LOG_INFO;
+}
+
+static void log_verdict(ek_log_line *line, const ekmotp_verdict *verdict)
+{
+    const char *reason = ekmotp_reason_name(verdict->reason);
+
+    ek_log_string(line, "reason", reason ? reason : "unknown");
+    if (verdict->reason != EKMOTP_REASON_OK && verdict->reason != EKMOTP_REASON_NO_CREDENTIALS)
+        ek_log_string(line, "why", ekmotp_reason_text(verdict->reason));
+    if (verdict->id_len > 0) {
+        ek_log_bytes(line, "client", verdict->id, verdict->id_len);
+        ek_log_string(line, "profile", ekmotp_profile_name(verdict->profile));
+    }
+    if (verdict->n > 0)
+        ek_log_number(line, "n", verdict->n);
+    if (verdict->detail.message[0])
+        ek_log_string(line, "detail", verdict->detail.message);
+}
+
+static void log_request(const ek_connection *c, const ek_head *head, int status, const ekmotp_verdict *verdict,
+                        const char *why)
+{
+    ek_log_line line;
+
+    if (!ek_log_enabled(level_of(status, verdict)))
+        return;
+    ek_log_begin(&line, level_of(status, verdict), "request");
+    ek_log_string(&line, "peer", c->peer);
+    ek_log_number(&line, "connection", c->serial);
+    ek_log_number(&line, "status", (uint64_t)status);
+    if (verdict)
+        log_verdict(&line, verdict);
+    if (why)
+        ek_log_string(&line, "why", why);
+    if (head) {
+        ek_log_bytes(&line, "method", head->method.at, head->method.len);
+        ek_log_bytes(&line, "path", head->target.at, head->target.len < 128 ? head->target.len : 128);
+    }
+    ek_log_end(&line);
+}
+
+/* --show-derived: the value that this request was let in on. */
+static void show_derived(const ek_connection *c, const ekmotp_verdict *verdict)
+{
+    ek_base64_kind kind = verdict->profile == EKMOTP_PROFILE_V1 ? EK_BASE64URL : EK_BASE64;
+    char text[EK_BASE64_SIZE(sizeof(verdict->proof))];
+    ek_log_line line;
+
+    if (verdict->proof_len == 0 ||
+        ek_base64_encode(kind, verdict->proof, verdict->proof_len, text, sizeof(text)) != 0)
+        return;
+    ek_log_begin(&line, EK_LOG_ERROR, "derived");
+    ek_log_number(&line, "connection", c->serial);
+    ek_log_bytes(&line, "client", verdict->id, verdict->id_len);
+    ek_log_string(&line, "profile", ekmotp_profile_name(verdict->profile));
+    ek_log_string(&line, "value", text);
+    ek_log_end(&line);
+}
+
+/* ---- answers ---- */
+
+static int last_request(const ek_connection *c)
+{
+    unsigned max = c->loop->shared->config->requests_per_connection;
+
+    return c->loop->draining || (max > 0 && c->requests >= max);
+}
+
+/* Writes the answer and moves on to the next request or to the end. head is NULL where it was not understood. */
+static void send_answer(ek_connection *c, const ek_head *head, ek_answer *answer)
+{
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+
+    c->requests++;
+    if (answer->status > 0 && answer->status < EK_STATUS_MAX)
+        ek_count(&c->loop->counts.answers[answer->status]);
+    answer->close |= !head || head->close || last_request(c);
+    if (ek_answer_write(answer, ek_loop_date(c->loop), head && ek_slice_is(head->method, "HEAD"), out) != 0)
+        answer->close = 1;
+    if (answer->close)
+        ek_connection_finish(c);
+    else
+        ek_connection_enter(c, EK_PHASE_IDLE,
+                            c->loop->shared->config->idle_timeout +
+                                (unsigned)(evbuffer_get_length(out) / EK_SEND_BYTES_PER_SECOND));
+}
+
+/* A request that is not understood, or too large: the connection cannot go on. */
+static void send_bad(ek_connection *c, const ek_head *head, int status, const char *why)
+{
+    ek_answer answer;
+
+    ek_answer_init(&answer, status);
+    answer.close = 1;
+    log_request(c, head, status, NULL, why);
+    send_answer(c, NULL, &answer);
+    ek_answer_clear(&answer);
+}
+
+/* The uniform 401, or the 503 of a client whose key cannot be used now. */
+static void send_refusal(ek_connection *c, const ek_head *head, const ekmotp_verdict *verdict)
+{
+    int unavailable = verdict->status == EKMOTP_VERDICT_UNAVAILABLE;
+    ek_answer answer;
+
+    ek_answer_init(&answer, unavailable ? 503 : 401);
+    if (unavailable)
+        answer.retry_after = RETRY_AFTER;
+    else
+        answer.challenge = ekmotp_verifier_challenge(c->loop->shared->verifier);
+    /* Nobody's body is read before it is known who sends it. */
+    answer.close = head->chunked || head->content_length > 0;
+    log_request(c, head, answer.status, verdict, NULL);
+    send_answer(c, head, &answer);
+    ek_answer_clear(&answer);
+}
+
+static void send_content(ek_connection *c, const ek_head *head, const ekmotp_verdict *verdict, struct evbuffer *body)
+{
+    ek_request request = {head, verdict, body};
+    ek_answer answer;
+
+    ek_content_answer(c->loop->shared->content, &request, &answer);
+    answer.info = verdict->authentication_info;
+    log_request(c, head, answer.status, verdict, NULL);
+    if (c->loop->shared->config->show_derived)
+        show_derived(c, verdict);
+    send_answer(c, head, &answer);
+    ek_answer_clear(&answer);
+}
+
+/* ---- requests ---- */
+
+void ek_exchange_drop(ek_connection *c)
+{
+    ek_waiting *w = c->waiting;
+
+    if (!w)
+        return;
+    c->waiting = NULL;
+    ekmotp_verdict_clear(&w->verdict);
+    evbuffer_free(w->body);
+    free(w);
+}
+
+/* Keeps a verified request while its body comes in; takes the verdict. bytes is its head. */
+static int keep_waiting(ek_connection *c, const char *bytes, size_t len, const ek_body *framing,
+                        ekmotp_verdict *verdict)
+{
+    ek_waiting *w = calloc(1, sizeof(*w) + len);
+    const char *why = NULL;
+
+    if (!w || !(w->body = evbuffer_new())) {
+        free(w);
+        return -1;
+    }
+    memcpy(w->bytes, bytes, len);
+    w->framing = *framing;
+    if (ek_head_parse(w->bytes, len, &w->head, &why) != EK_HEAD_OK) {
+        evbuffer_free(w->body);
+        free(w);
+        return -1;
+    }
+    w->verdict = *verdict;
+    verdict->claims = NULL;
+    c->waiting = w;
+    return 0;
+}
+
+/* A verified request: answer it, or read its body first. */
+static void start_accepted(ek_connection *c, const char *bytes, const ek_head *head, ekmotp_verdict *verdict)
+{
+    const ek_config *config = c->loop->shared->config;
+    ek_body framing;
+
+    switch (ek_body_init(&framing, head, config->body_size)) {
+    case EK_BODY_DONE:
+        send_content(c, head, verdict, NULL);
+        break;
+    case EK_BODY_LARGE:
+        send_bad(c, head, 413, "the body is larger than allowed");
+        break;
+    case EK_BODY_MORE:
+    case EK_BODY_BAD:
+    default:
+        if (keep_waiting(c, bytes, c->head_len, &framing, verdict) != 0) {
+            send_bad(c, head, 503, "out of memory");
+            break;
+        }
+        if (head->expect_continue)
+            evbuffer_add(bufferevent_get_output(c->bev), "HTTP/1.1 100 Continue\r\n\r\n", 25);
+        ek_connection_enter(c, EK_PHASE_BODY, config->body_timeout);
+        break;
+    }
+}
+
+/* A slow key: a worker thread goes on, and nothing is read meanwhile. */
+static void start_pending(ek_connection *c, const ek_head *head, ekmotp_verdict *verdict)
+{
+    if (ek_authenticate_later(c) == 0) {
+        ek_connection_enter(c, EK_PHASE_VERIFY, c->loop->shared->config->token_timeout * 2 + 5);
+        bufferevent_disable(c->bev, EV_READ);
+        return;
+    }
+    verdict->status = EKMOTP_VERDICT_UNAVAILABLE;
+    verdict->reason = EKMOTP_REASON_KEY_UNAVAILABLE;
+    send_refusal(c, head, verdict);
+}
+
+/* The head of head_len bytes at the front of the input: verify, then answer. */
+static void run_head(ek_connection *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    const char *bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)c->head_len);
+    const char *why = NULL;
+    ekmotp_verdict verdict = {0};
+    ek_head head;
+
+    if (!bytes || ek_head_parse(bytes, c->head_len, &head, &why) != EK_HEAD_OK) {
+        send_bad(c, NULL, bytes ? 400 : 503, why ? why : "out of memory");
+        return;
+    }
+    switch (c->loop->shared->authenticate(c, &head, &verdict)) {
+    case EKMOTP_VERDICT_ACCEPTED:
+        start_accepted(c, bytes, &head, &verdict);
+        break;
+    case EKMOTP_VERDICT_PENDING:
+        start_pending(c, &head, &verdict);
+        break;
+    case EKMOTP_VERDICT_REFUSED:
+    case EKMOTP_VERDICT_UNAVAILABLE:
+    default:
+        send_refusal(c, &head, &verdict);
+        break;
+    }
+    if (c->phase != EK_PHASE_VERIFY) {
+        ek_count(&c->loop->counts.verdicts[verdict.reason]);
+        evbuffer_drain(in, c->head_len);
+    }
+    ekmotp_verdict_clear(&verdict);
+}
+
+/* RFC 9112 section 2.2: an empty line before the request line is let pass (one). */
+static void skip_empty_line(struct evbuffer *in)
+{
+    char two[2];
+
+    if (evbuffer_copyout(in, two, 2) == 2 && two[0] == '\r' && two[1] == '\n')
+        evbuffer_drain(in, 2);
+}
+
+/* 1 if there may be more to do. */
+static int run_idle(ek_connection *c, struct evbuffer *in)
+{
+    if (evbuffer_get_length(in) == 0)
+        return 0;
+    if (c->requests > 0) /* the first head's time began with the end of the handshake */
+        ek_connection_enter(c, EK_PHASE_HEAD, c->loop->shared->config->header_timeout);
+    else
+        c->phase = EK_PHASE_HEAD;
+    skip_empty_line(in);
+    c->scanned = 0;
+    return 1;
+}
+
+static int find_head(ek_connection *c, struct evbuffer *in)
+{
+    size_t max = c->loop->shared->config->header_size;
+    size_t have = evbuffer_get_length(in);
+    const char *why = NULL, *bytes;
+
+    if (have > max)
+        have = max;
+    bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)have);
+    if (!bytes && have > 0) {
+        send_bad(c, NULL, 503, "out of memory");
+        return 0;
+    }
+    switch (ek_head_find_end(bytes, have, &c->scanned, &c->head_len, &why)) {
+    case EK_HEAD_OK:
+        run_head(c);
+        return 1;
+    case EK_HEAD_BAD:
+        send_bad(c, NULL, 400, why);
+        return 0;
+    case EK_HEAD_MORE:
+    default:
+        if (have == max)
+            send_bad(c, NULL, 400, "the head is larger than allowed");
+        return 0;
+    }
+}
+
+static int run_body(ek_connection *c, struct evbuffer *in)
+{
+    ek_waiting *w = c->waiting;
+    const char *why = NULL;
+
+    switch (ek_body_read(&w->framing, in, w->body, &why)) {
+    case EK_BODY_DONE:
+        send_content(c, &w->head, &w->verdict, w->body);
+        break;
+    case EK_BODY_MORE:
+        return 0;
+    case EK_BODY_LARGE:
+        send_bad(c, &w->head, 413, "the body is larger than allowed");
+        break;
+    case EK_BODY_BAD:
+    default:
+        send_bad(c, &w->head, 400, why);
+        break;
+    }
+    ek_exchange_drop(c);
+    return 1;
+}
+
+void ek_exchange_run(ek_connection *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    struct evbuffer *out = bufferevent_get_output(c->bev);
+    uint64_t before = c->requests;
+    int more = 1;
+
+    while (more) {
+        if (evbuffer_get_length(out) > OUTPUT_MAX) {
+            /* on_write comes back here; until then nothing more is read */
+            bufferevent_disable(c->bev, EV_READ);
+            return;
+        }
+        if (c->requests - before == REQUESTS_A_TURN) {
+            bufferevent_trigger(c->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
+            return;
+        }
+        switch (c->phase) {
+        case EK_PHASE_IDLE:
+            more = run_idle(c, in);
+            break;
+        case EK_PHASE_HEAD:
+            more = find_head(c, in);
+            break;
+        case EK_PHASE_BODY:
+            more = run_body(c, in);
+            break;
+        case EK_PHASE_LINGER:
+            evbuffer_drain(in, evbuffer_get_length(in));
+            return;
+        case EK_PHASE_HANDSHAKE:
+        case EK_PHASE_VERIFY:
+        case EK_PHASE_CLOSING:
+        default:
+            return;
+        }
+    }
+    if (c->phase != EK_PHASE_CLOSING && c->phase != EK_PHASE_VERIFY)
+        bufferevent_enable(c->bev, EV_READ);
+}
+
+void ek_exchange_resume(ek_derive_job *job)
+{
+    ek_connection *c = job->connection;
+
+    ekmotp_snapshot_free(&job->snapshot);
+    if (!c) {
+        ekmotp_verifier_state_free(&job->state);
+        free(job);
+        return;
+    }
+    free(job);
+    c->job = NULL;
+    ek_count(&c->loop->counts.derives);
+    if (c->phase != EK_PHASE_VERIFY)
+        return;
+    c->phase = EK_PHASE_HEAD;
+    run_head(c);
+    ek_exchange_run(c);
+}
