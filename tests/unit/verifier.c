@@ -245,6 +245,19 @@ START_TEST(another_channel_is_another_session)
 }
 END_TEST
 
+START_TEST(a_right_proof_with_another_check_value)
+{
+    world *w = world_new(V1);
+    char *v;
+
+    request(w);
+    v = strstr(w->headers[0].value, "v=") + 2;
+    *v = *v == 'A' ? 'B' : 'A';
+    ck_assert_int_eq(send(w), EKMOTP_REASON_OTHER_SESSION);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(wrong_key_is_a_wrong_proof)
 {
     world *w = world_new(V1);
@@ -749,8 +762,9 @@ END_TEST
 
 UNIT_MAIN("verifier", v1_accepts_each_n_once, v1_any_order_within_the_window,
           v1_a_forged_n_does_not_move_the_window, v1_the_counter_ends, v1_sha384_and_sha512,
-          another_channel_is_another_session, wrong_key_is_a_wrong_proof, refusals_of_the_directory,
-          rotation_without_a_gap, a_channel_belongs_to_one_client, one_export_and_one_secret_a_channel,
+          another_channel_is_another_session, a_right_proof_with_another_check_value,
+          wrong_key_is_a_wrong_proof, refusals_of_the_directory, rotation_without_a_gap,
+          a_channel_belongs_to_one_client, one_export_and_one_secret_a_channel,
           a_reflected_server_proof_is_no_client_proof, server_proof_fails_closed, malformed_headers,
           oversized_id, fields_missing_or_doubled, profiles_that_are_not_offered,
           compat_apikey_in_both_variants, compat_takes_short_keys, broken_channels,
