@@ -38,15 +38,17 @@ static const command *find_command(const char *name)
 
 static void print_help(FILE *to)
 {
-    fprintf(to, "Usage: ekmotp COMMAND [OPTION...]\n"
-                "Proves who you are with a one-time value that is worth nothing outside the TLS connection it\n"
-                "was made for. The key can stay in a PKCS#11 token: a TPM, an HSM, a smart card.\n\n"
-                "Commands:\n");
+    fprintf(to,
+            "Usage: ekmotp COMMAND [OPTION...]\n"
+            "Proves who you are with a one-time value that is worth nothing outside the TLS connection it\n"
+            "was made for. The key can stay in a PKCS#11 token: a TPM, an HSM, a smart card.\n\n"
+            "Commands:\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\nFor example:\n"
-                "  ekmotp request --id client1 --key 'pkcs11:token=ekmotp;object=client1' https://host/get\n\n"
-                "'ekmotp COMMAND --help' tells more; see also ekmotp(1), which lists the exit codes.\n");
+    fprintf(to,
+            "\nFor example:\n"
+            "  ekmotp request --id client1 --key 'pkcs11:token=ekmotp;object=client1' https://host/get\n\n"
+            "'ekmotp COMMAND --help' tells more; see also ekmotp(1), which lists the exit codes.\n");
 }
 
 static int run_version(int argc, char **argv)

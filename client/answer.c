@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "client/answer.h"
+#include "client/redact.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define SCHEME "EKMOTP"
+
+void ek_answer_init(ek_answer *answer, const ek_answer_options *options)
+{
+    memset(answer, 0, sizeof(*answer));
+    answer->options = *options;
+}
+
+static void begin_head(ek_answer *answer)
+{
+    answer->head_done = 0;
+    answer->status = 0;
+    answer->head_len = 0;
+    answer->info_count = 0;
+    answer->info_len = 0;
+    answer->challenged = 0;
+    answer->withheld = 0;
+    answer->proof = EK_SERVER_PROOF_NONE;
+}
+
+void ek_answer_begin(ek_answer *answer)
+{
+    begin_head(answer);
+    answer->body_len = 0;
+    memset(&answer->err, 0, sizeof(answer->err));
+}
+
+static int open_output(ek_answer *answer)
+{
+    const char *path = answer->options.output;
+
+    if (answer->out)
+        return 0;
+    answer->out = path && strcmp(path, "-") != 0 ? fopen(path, "wbe") : stdout;
+    if (!answer->out)
+        return ekmotp_error_set(&answer->err, EKMOTP_E_IO, "%.300s: %s", path, strerror(errno));
+    return 0;
+}
+
+static int put(ek_answer *answer, const char *bytes, size_t len)
+{
+    int rc = open_output(answer);
+
+    if (rc == 0 && fwrite(bytes, 1, len, answer->out) != len)
+        rc = ekmotp_error_set(&answer->err, EKMOTP_E_IO, "the answer cannot be written: %s", strerror(errno));
+    return rc;
+}
+
+int ek_answer_close(ek_answer *answer, ekmotp_error *err)
+{
+    int bad = 0, rc = 0;
+
+    if (answer->out == stdout)
+        bad = fflush(stdout) != 0 || ferror(stdout);
+    else if (answer->out)
+        bad = fclose(answer->out) != 0;
+    if (bad)
+        rc = ekmotp_error_set(err, EKMOTP_E_IO, "the answer cannot be written: %s", strerror(errno));
+    answer->out = NULL;
+    free(answer->head);
+    answer->head = NULL;
+    return rc;
+}
+
+/* If the line is the field of that name: 1, and its value without the white space around it. */
+static int is_field(const char *line, size_t len, const char *name, const char **value, size_t *value_len)
+{
+    size_t name_len = strlen(name), end = len;
+
+    if (len <= name_len || line[name_len] != ':' || strncasecmp(line, name, name_len) != 0)
+        return 0;
+    for (name_len++; name_len < end && strchr(" \t", line[name_len]);)
+        name_len++;
+    while (end > name_len && strchr(" \t\r\n", line[end - 1]))
+        end--;
+    *value = line + name_len;
+    *value_len = end - name_len;
+    return 1;
+}
+
+static int keep_line(ek_answer *answer, const char *line, size_t len)
+{
+    char *head = answer->head;
+
+    if (len > EK_ANSWER_HEAD_MAX - answer->head_len)
+        return ekmotp_error_set(&answer->err, EKMOTP_E_CHANNEL_EXPORT,
+                                "the answer's header has more than %u bytes", EK_ANSWER_HEAD_MAX);
+    if (!head) {
+        head = malloc(EK_ANSWER_HEAD_MAX);
+        if (!head)
+            return ekmotp_error_set(&answer->err, EKMOTP_E_NOMEM, "out of memory for the answer");
+        answer->head = head;
+    }
+    memcpy(head + answer->head_len, line, len);
+    answer->head_len += len;
+    return 0;
+}
+
+static int read_field(ek_answer *answer, const char *line, size_t len)
+{
+    const char *value;
+    size_t value_len;
+
+    if (is_field(line, len, "Authentication-Info", &value, &value_len)) {
+        answer->info_count++;
+        /* Too long a value is none of ours: an empty one is malformed, and refused as such. */
+        answer->info_len = value_len <= sizeof(answer->info) ? value_len : 0;
+        memcpy(answer->info, value, answer->info_len);
+    } else if (is_field(line, len, "WWW-Authenticate", &value, &value_len)) {
+        answer->challenged |= value_len >= strlen(SCHEME) && strncasecmp(value, SCHEME, strlen(SCHEME)) == 0;
+    }
+    if (!answer->options.include)
+        return 0;
+    if (!answer->options.show_secrets && (value_len = ek_redact_length(line, len)) < len) {
+        int rc = keep_line(answer, line, value_len);
+
+        return rc != 0 ? rc : keep_line(answer, EK_REDACTED "\r\n", strlen(EK_REDACTED "\r\n"));
+    }
+    return keep_line(answer, line, len);
+}
+
+static int check_proof(ek_answer *answer)
+{
+    int required = answer->options.require_server_proof, rc;
+
+    if (!answer->options.expect_server_proof || (answer->info_count == 0 && !required))
+        return 0;
+    /* Who refuses us has verified nothing that it could prove: take the status and nothing else. */
+    if (answer->status == 401 && answer->info_count == 0) {
+        answer->withheld = 1;
+        return 0;
+    }
+    if (answer->info_count > 1)
+        rc = ekmotp_error_set(&answer->err, EKMOTP_E_SERVER_PROOF,
+                              "the answer has %u Authentication-Info fields", answer->info_count);
+    else
+        rc = ek_binding_check_answer(answer->options.binding, answer->info_count ? answer->info : NULL,
+                                     answer->info_len, &answer->err);
+    answer->proof = rc == 0 ? EK_SERVER_PROOF_GOOD : EK_SERVER_PROOF_BAD;
+    return rc;
+}
+
+/* The empty line behind the header: all that decides whether the body may be handed out is known. */
+static int end_head(ek_answer *answer)
+{
+    int rc = 0;
+
+    answer->head_done = 1;
+    /* 1xx are not the answer yet (RFC 9110 section 15.2); 101 would be its end. */
+    if (answer->status < 100 || answer->status >= 200 || answer->status == 101)
+        rc = check_proof(answer);
+    if (rc == 0 && answer->options.include && !answer->withheld)
+        rc = put(answer, answer->head, answer->head_len);
+    return rc;
+}
+
+size_t ek_answer_header(char *line, size_t size, size_t count, void *arg)
+{
+    ek_answer *answer = arg;
+    size_t len = size * count;
+    int rc = 0;
+
+    if (len == 0)
+        return 0;
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        const char *space = memchr(line, ' ', len);
+
+        begin_head(answer);
+        answer->status = space ? strtol(space, NULL, 10) : 0;
+        /* What was sent is answered: if libcurl sends again, it asks for new credentials first. */
+        ek_binding_sent(answer->options.binding);
+        rc = answer->options.include ? keep_line(answer, line, len) : 0;
+    } else if (answer->head_done) {
+        return len; /* trailers prove nothing: the body is out already */
+    } else if (line[0] == '\r' || line[0] == '\n') {
+        rc = answer->options.include ? keep_line(answer, line, len) : 0;
+        if (rc == 0)
+            rc = end_head(answer);
+    } else {
+        rc = read_field(answer, line, len);
+    }
+    return rc == 0 ? len : 0;
+}
+
+size_t ek_answer_body(char *bytes, size_t size, size_t count, void *arg)
+{
+    ek_answer *answer = arg;
+    size_t len = size * count;
+
+    /* Never before the header was seen to its end: fail closed whatever libcurl hands over. */
+    if (!answer->head_done && answer->options.require_server_proof) {
+        ekmotp_error_set(&answer->err, EKMOTP_E_SERVER_PROOF, "the answer has no header");
+        return 0;
+    }
+    if (answer->withheld)
+        return len;
+    answer->body_len += len;
+    return put(answer, bytes, len) == 0 ? len : 0;
+}

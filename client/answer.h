@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * answer.h: what comes back. The server's proof stands in the header, so that it is checked before the
+ * first byte of the body is handed out.
+ */
+#ifndef EK_CLIENT_ANSWER_H
+#define EK_CLIENT_ANSWER_H
+
+#include "client/binding.h"
+
+#include <stdio.h>
+
+#define EK_ANSWER_HEAD_MAX (256U << 10) /* bytes of an answer's header that are taken */
+#define EK_ANSWER_INFO_SIZE 1024        /* bytes of an Authentication-Info value that are taken */
+
+typedef enum ek_server_proof {
+    EK_SERVER_PROOF_NONE = 0, /* none was expected, or the answer had none */
+    EK_SERVER_PROOF_GOOD,
+    EK_SERVER_PROOF_BAD /* missing where it is required, malformed or wrong */
+} ek_server_proof;
+
+typedef struct ek_answer_options {
+    ek_binding *binding;     /* borrowed */
+    const char *output;      /* file for the body; NULL: standard output */
+    int include;             /* write the header too */
+    int show_secrets;        /* write the server's proof where the header is shown */
+    int expect_server_proof; /* the profile has one: it is checked where it stands */
+    int require_server_proof;
+} ek_answer_options;
+
+typedef struct ek_answer {
+    ek_answer_options options;
+    FILE *out; /* NULL until something is written */
+    /* the header that is being read, or was read last */
+    int head_done;
+    long status;
+    char *head; /* its lines, where they are to be written */
+    size_t head_len, head_size;
+    unsigned info_count; /* how many Authentication-Info fields */
+    char info[EK_ANSWER_INFO_SIZE];
+    size_t info_len;
+    int challenged; /* WWW-Authenticate names our scheme */
+    int withheld;   /* a refusal without proof, where one is required: its body is not handed out */
+    ek_server_proof proof;
+    unsigned long long body_len;
+    ekmotp_error err; /* why the transfer was ended */
+} ek_answer;
+
+void ek_answer_init(ek_answer *answer, const ek_answer_options *options);
+/* Before each transfer; what was written stays open for the next body. */
+void ek_answer_begin(ek_answer *answer);
+/* Flushes and closes; EKMOTP_E_IO if not all could be written. */
+int ek_answer_close(ek_answer *answer, ekmotp_error *err) __attribute__((warn_unused_result));
+
+/* For CURLOPT_HEADERFUNCTION and CURLOPT_WRITEFUNCTION; the last argument is the ek_answer. */
+size_t ek_answer_header(char *line, size_t size, size_t count, void *answer);
+size_t ek_answer_body(char *bytes, size_t size, size_t count, void *answer);
+
+#endif
