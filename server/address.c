@@ -28,8 +28,9 @@ int ek_address_parse(const char *text, ek_address *out, ekmotp_error *err)
         colon = NULL; /* an IPv6 address without brackets */
     }
     if (!colon || len == 0 || len >= sizeof(host) || colon[1] == '\0' || strlen(colon + 1) > 5)
-        return ekmotp_error_set(err, EKMOTP_E_SYNTAX,
-                                "'%s' is no address: write ADDR:PORT, or [ADDR]:PORT for IPv6, as in 0.0.0.0:8443", text);
+        return ekmotp_error_set(
+            err, EKMOTP_E_SYNTAX,
+            "'%s' is no address: write ADDR:PORT, or [ADDR]:PORT for IPv6, as in 0.0.0.0:8443", text);
     memcpy(host, text, len);
     host[len] = '\0';
     rc = getaddrinfo(host, colon + 1, &hints, &found);

@@ -14,7 +14,8 @@ typedef struct ek_address {
 } ek_address;
 
 /* Reads "ADDR:PORT" or "[ADDR]:PORT" (numeric, or a name of one address). EKMOTP_E_SYNTAX. */
-int ek_address_parse(const char *text, ek_address *out, ekmotp_error *err) __attribute__((warn_unused_result));
+int ek_address_parse(const char *text, ek_address *out, ekmotp_error *err)
+    __attribute__((warn_unused_result));
 /* Writes "127.0.0.1:8443" or "[::1]:8443", "unknown" for other families. */
 void ek_address_format(const ek_address *address, char text[EK_ADDRESS_SIZE]);
 /* 1 for 127.0.0.0/8 and ::1. */

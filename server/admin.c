@@ -64,10 +64,11 @@ static int listen_on(ek_admin *admin, const ek_config *config, const char *where
     if (rc != 0)
         return rc;
     if (!ek_address_is_loopback(&address) && !config->admin_remote)
-        return ekmotp_error_set(err, EKMOTP_E_INVAL,
-                                "--admin-listen %s is not loopback, and everybody who reaches it reads the metrics: "
-                                "add --admin-remote if that is meant",
-                                where);
+        return ekmotp_error_set(
+            err, EKMOTP_E_INVAL,
+            "--admin-listen %s is not loopback, and everybody who reaches it reads the metrics: "
+            "add --admin-remote if that is meant",
+            where);
     rc = ek_address_listen(&address, 1, &fd, err);
     if (rc != 0)
         return rc;
@@ -80,8 +81,8 @@ static int listen_on(ek_admin *admin, const ek_config *config, const char *where
     return 0;
 }
 
-int ek_admin_new(const ek_config *config, struct event_base *base, const ek_metrics_source *source, ek_admin **out,
-                 ekmotp_error *err)
+int ek_admin_new(const ek_config *config, struct event_base *base, const ek_metrics_source *source,
+                 ek_admin **out, ekmotp_error *err)
 {
     ek_admin *admin = calloc(1, sizeof(*admin));
     int rc = 0;

@@ -9,7 +9,8 @@
 
 typedef struct ek_admin ek_admin;
 
-/* Listens where the configuration says, in the event loop of base; source is borrowed. EKMOTP_E_IO, _INVAL. */
+/* Listens where the configuration says, in the event loop of base; source is borrowed. EKMOTP_E_IO, _INVAL.
+ */
 int ek_admin_new(const ek_config *config, struct event_base *base, const ek_metrics_source *source,
                  ek_admin **out, ekmotp_error *err) __attribute__((warn_unused_result));
 void ek_admin_free(ek_admin **admin);

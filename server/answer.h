@@ -10,13 +10,13 @@
 
 typedef struct ek_answer {
     int status;
-    const char *type;        /* Content-Type */
-    const char *allow;       /* Allow of a 405, or NULL */
-    const char *challenge;   /* WWW-Authenticate of a 401, or NULL */
-    const char *info;        /* Authentication-Info, or NULL or "" */
-    int retry_after;         /* seconds; 0: none */
-    int close;               /* the connection ends after this answer */
-    struct evbuffer *body;   /* owned; NULL: text is the body */
+    const char *type;      /* Content-Type */
+    const char *allow;     /* Allow of a 405, or NULL */
+    const char *challenge; /* WWW-Authenticate of a 401, or NULL */
+    const char *info;      /* Authentication-Info, or NULL or "" */
+    int retry_after;       /* seconds; 0: none */
+    int close;             /* the connection ends after this answer */
+    struct evbuffer *body; /* owned; NULL: text is the body */
     size_t text_len;
     char text[EK_ANSWER_TEXT_SIZE];
 } ek_answer;

@@ -27,8 +27,8 @@ ekmotp_verdict_status ek_authenticate(ek_connection *c, const ek_head *head, ekm
         ekmotp_credentials_add(&credentials, head->fields[i].name.at, head->fields[i].name.len,
                                head->fields[i].value.at, head->fields[i].value.len);
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return ekmotp_verifier_verify(shared->verifier, c->state, c->channel, &credentials, &c->loop->lookup, now.tv_sec,
-                                  shared->derive ? EKMOTP_VERIFY_ASYNC : 0, verdict);
+    return ekmotp_verifier_verify(shared->verifier, c->state, c->channel, &credentials, &c->loop->lookup,
+                                  now.tv_sec, shared->derive ? EKMOTP_VERIFY_ASYNC : 0, verdict);
 }
 
 int ek_authenticate_later(ek_connection *c)

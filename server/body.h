@@ -9,9 +9,9 @@
 
 typedef enum ek_body_result {
     EK_BODY_DONE = 0,
-    EK_BODY_MORE,  /* feed more bytes */
-    EK_BODY_BAD,   /* answer 400 and close */
-    EK_BODY_LARGE  /* answer 413 and close */
+    EK_BODY_MORE, /* feed more bytes */
+    EK_BODY_BAD,  /* answer 400 and close */
+    EK_BODY_LARGE /* answer 413 and close */
 } ek_body_result;
 
 typedef struct ek_body {
@@ -21,7 +21,8 @@ typedef struct ek_body {
     size_t max;    /* bytes allowed in all */
 } ek_body;
 
-/* Sets up for the body that the head announces. EK_BODY_LARGE if that is more than max, else _MORE or _DONE. */
+/* Sets up for the body that the head announces. EK_BODY_LARGE if that is more than max, else _MORE or _DONE.
+ */
 ek_body_result ek_body_init(ek_body *body, const ek_head *head, size_t max);
 
 /*

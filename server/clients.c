@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-#define POLL_MS 250        /* a change is seen within a second, the reading included */
-#define RETRY_MS 2000      /* a broken directory is looked at again */
+#define POLL_MS 250   /* a change is seen within a second, the reading included */
+#define RETRY_MS 2000 /* a broken directory is looked at again */
 
 struct ek_clients {
     const char *path;
@@ -184,16 +184,22 @@ void ek_clients_reload(ek_clients *clients)
     post(clients, &clients->reload);
 }
 
+void ek_clients_stop(ek_clients *clients)
+{
+    if (!clients->started)
+        return;
+    post(clients, &clients->stopping);
+    pthread_join(clients->thread, NULL);
+    clients->started = 0;
+}
+
 void ek_clients_free(ek_clients **clients)
 {
     ek_clients *c = clients ? *clients : NULL;
 
     if (!c)
         return;
-    if (c->started) {
-        post(c, &c->stopping);
-        pthread_join(c->thread, NULL);
-    }
+    ek_clients_stop(c);
     ekmotp_snapshot_free(&c->snapshot);
     ekmotp_directory_free(&c->directory);
     pthread_cond_destroy(&c->wake);

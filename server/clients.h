@@ -6,7 +6,7 @@
 #ifndef EK_SERVER_CLIENTS_H
 #define EK_SERVER_CLIENTS_H
 
-#include "server/config.h"
+#include "server/configuration.h"
 
 #include <ekmotp/directory.h>
 #include <stdint.h>
@@ -28,7 +28,9 @@ int ek_clients_new(const ek_config *config, ekmotp_directory_token_opener open_t
 /* Starts the thread. */
 int ek_clients_start(ek_clients *clients, ek_clients_changed changed, ek_clients_reloaded reloaded, void *ctx,
                      ekmotp_error *err) __attribute__((warn_unused_result));
-/* Ends the thread and releases. NULL-safe. */
+/* Ends the thread. */
+void ek_clients_stop(ek_clients *clients);
+/* Ends the thread where it runs, and releases. NULL-safe. */
 void ek_clients_free(ek_clients **clients);
 /* The current snapshot; before the start, or in the clients' thread. */
 ekmotp_snapshot *ek_clients_snapshot(ek_clients *clients);

@@ -19,7 +19,8 @@ int ek_connection_global_init(ekmotp_error *err)
 {
     if (ex_index < 0)
         ex_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    return ex_index >= 0 ? 0 : ekmotp_error_set(err, EKMOTP_E_CRYPTO, "OpenSSL gives no place for connections");
+    return ex_index >= 0 ? 0
+                         : ekmotp_error_set(err, EKMOTP_E_CRYPTO, "OpenSSL gives no place for connections");
 }
 
 ek_connection *ek_connection_of(const SSL *ssl)
@@ -192,7 +193,8 @@ void ek_connection_accept(ek_loop *loop, int fd, const struct sockaddr *peer, in
     if (!ssl || SSL_set_ex_data(ssl, ex_index, c) != 1 || ekmotp_verifier_state_new(&c->state, NULL) != 0)
         goto fail;
     c->ssl = ssl;
-    c->bev = bufferevent_openssl_socket_new(loop->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+    c->bev =
+        bufferevent_openssl_socket_new(loop->base, fd, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
     if (!c->bev) {
         ssl = NULL; /* freed with BEV_OPT_CLOSE_ON_FREE, also on failure */
         goto fail;

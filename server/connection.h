@@ -43,10 +43,10 @@ typedef struct ek_connection {
     ek_phase phase;
     uint64_t deadline; /* ek_loop_now() at which the phase is over */
     uint64_t requests;
-    size_t scanned;  /* bytes of a head that were looked at */
-    size_t head_len; /* of the head that waits for its verdict */
+    size_t scanned;   /* bytes of a head that were looked at */
+    size_t head_len;  /* of the head that waits for its verdict */
     unsigned failure; /* OpenSSL's reason for a failed handshake */
-    int counted;     /* in the limits */
+    int counted;      /* in the limits */
     ek_limits_key limits_key;
     ekmotp_channel *channel;
     ekmotp_verifier_state *state;

@@ -4,7 +4,7 @@
 #define EK_SERVER_CONTENT_H
 
 #include "server/answer.h"
-#include "server/config.h"
+#include "server/configuration.h"
 #include "server/head.h"
 
 #include <ekmotp/verifier.h>

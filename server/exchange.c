@@ -42,8 +42,8 @@ static void log_verdict(ek_log_line *line, const ekmotp_verdict *verdict)
         ek_log_string(line, "detail", verdict->detail.message);
 }
 
-static void log_request(const ek_connection *c, const ek_head *head, int status, const ekmotp_verdict *verdict,
-                        const char *why)
+static void log_request(const ek_connection *c, const ek_head *head, int status,
+                        const ekmotp_verdict *verdict, const char *why)
 {
     ek_log_line line;
 
@@ -74,7 +74,7 @@ static void show_derived(const ek_connection *c, const ekmotp_verdict *verdict)
     if (verdict->proof_len == 0 ||
         ek_base64_encode(kind, verdict->proof, verdict->proof_len, text, sizeof(text)) != 0)
         return;
-    ek_log_begin(&line, EK_LOG_ERROR, "derived");
+    ek_log_begin(&line, EK_LOG_WARNING, "derived");
     ek_log_number(&line, "connection", c->serial);
     ek_log_bytes(&line, "client", verdict->id, verdict->id_len);
     ek_log_string(&line, "profile", ekmotp_profile_name(verdict->profile));
@@ -91,7 +91,8 @@ static int last_request(const ek_connection *c)
     return c->loop->draining || (max > 0 && c->requests >= max);
 }
 
-/* Writes the answer and moves on to the next request or to the end. head is NULL where it was not understood. */
+/* Writes the answer and moves on to the next request or to the end. head is NULL where it was not understood.
+ */
 static void send_answer(ek_connection *c, const ek_head *head, ek_answer *answer)
 {
     struct evbuffer *out = bufferevent_get_output(c->bev);
@@ -140,7 +141,8 @@ static void send_refusal(ek_connection *c, const ek_head *head, const ekmotp_ver
     ek_answer_clear(&answer);
 }
 
-static void send_content(ek_connection *c, const ek_head *head, const ekmotp_verdict *verdict, struct evbuffer *body)
+static void send_content(ek_connection *c, const ek_head *head, const ekmotp_verdict *verdict,
+                         struct evbuffer *body)
 {
     ek_request request = {head, verdict, body};
     ek_answer answer;

@@ -23,11 +23,11 @@ typedef struct ek_field {
 
 typedef struct ek_head {
     ek_slice method;
-    ek_slice target;         /* origin form: starts with '/' (or is "*"); an absolute form is cut down to it */
-    int minor;               /* HTTP/1.minor: 0 or 1 */
-    int close;               /* the connection ends after the answer */
-    int chunked;             /* the body comes in chunks */
-    int expect_continue;     /* the client waits for "100 Continue" */
+    ek_slice target;     /* origin form: starts with '/' (or is "*"); an absolute form is cut down to it */
+    int minor;           /* HTTP/1.minor: 0 or 1 */
+    int close;           /* the connection ends after the answer */
+    int chunked;         /* the body comes in chunks */
+    int expect_continue; /* the client waits for "100 Continue" */
     uint64_t content_length; /* 0 without a body */
     size_t field_count;
     ek_field fields[EK_HEAD_FIELDS_MAX];

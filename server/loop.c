@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <event2/listener.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,8 +15,8 @@
 #include <unistd.h>
 
 #define LISTENERS_MAX 64
-#define SWEEP_MS 200         /* how late a deadline may be noticed */
-#define ACCEPT_PAUSE_MS 100  /* after accept() failed for want of descriptors or memory */
+#define SWEEP_MS 200        /* how late a deadline may be noticed */
+#define ACCEPT_PAUSE_MS 100 /* after accept() failed for want of descriptors or memory */
 
 struct ek_loop_private {
     struct evconnlistener *listeners[LISTENERS_MAX];
@@ -23,6 +24,7 @@ struct ek_loop_private {
     struct event *sweep, *wake, *resume_accept;
     int wake_fd;
     int started;
+    int ended; /* atomic */
     pthread_t thread;
     pthread_mutex_t lock; /* of what follows */
     SSL_CTX *new_tls;
@@ -67,7 +69,8 @@ void ek_loop_forget(ek_loop *loop)
 
 /* ---- accepting ---- */
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *peer, int len,
+                      void *arg)
 {
     (void)listener;
     ek_connection_accept(arg, fd, peer, len);
@@ -79,7 +82,8 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
     struct timeval pause = {0, ACCEPT_PAUSE_MS * 1000};
 
     (void)listener;
-    ek_log_message(EK_LOG_ERROR, "accept-failed", "%s; raise LimitNOFILE or lower --connections", strerror(errno));
+    ek_log_message(EK_LOG_ERROR, "accept-failed", "%s; raise LimitNOFILE or lower --connections",
+                   strerror(errno));
     for (size_t i = 0; i < loop->private->listener_count; i++)
         evconnlistener_disable(loop->private->listeners[i]);
     evtimer_add(loop->private->resume_accept, &pause);
@@ -111,7 +115,8 @@ int ek_loop_listen(ek_loop *loop, int fd, ekmotp_error *err)
     struct evconnlistener *l = NULL;
 
     if (p->listener_count < LISTENERS_MAX)
-        l = evconnlistener_new(loop->base, on_accept, loop, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+        l = evconnlistener_new(loop->base, on_accept, loop, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0,
+                               fd);
     if (!l) {
         close(fd);
         return ekmotp_error_set(err, EKMOTP_E_LIMIT, "too many addresses to listen on; %d are allowed",
@@ -304,8 +309,8 @@ static int set_up_events(ek_loop *loop)
                : -1;
 }
 
-int ek_loop_new(const ek_shared *shared, unsigned index, SSL_CTX *tls, ekmotp_snapshot *snapshot, ek_loop **out,
-                ekmotp_error *err)
+int ek_loop_new(const ek_shared *shared, unsigned index, SSL_CTX *tls, ekmotp_snapshot *snapshot,
+                ek_loop **out, ekmotp_error *err)
 {
     ek_loop *loop = calloc(1, sizeof(*loop));
 
@@ -336,7 +341,13 @@ static void *run(void *arg)
     ek_loop *loop = arg;
 
     event_base_dispatch(loop->base);
+    __atomic_store_n(&loop->private->ended, 1, __ATOMIC_RELEASE);
     return NULL;
+}
+
+int ek_loop_ended(const ek_loop *loop)
+{
+    return __atomic_load_n(&loop->private->ended, __ATOMIC_ACQUIRE);
 }
 
 int ek_loop_start(ek_loop *loop, ekmotp_error *err)

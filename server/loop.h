@@ -33,14 +33,16 @@ typedef struct ek_loop {
 } ek_loop;
 
 /* A loop that is not running yet; takes a reference of each of tls and snapshot. */
-int ek_loop_new(const ek_shared *shared, unsigned index, SSL_CTX *tls, ekmotp_snapshot *snapshot, ek_loop **out,
-                ekmotp_error *err) __attribute__((warn_unused_result));
+int ek_loop_new(const ek_shared *shared, unsigned index, SSL_CTX *tls, ekmotp_snapshot *snapshot,
+                ek_loop **out, ekmotp_error *err) __attribute__((warn_unused_result));
 /* Of a loop that was never started, or was joined. */
 void ek_loop_free(ek_loop **loop);
 /* Accepts connections from a listening socket, which is the loop's from then on. Before the start. */
 int ek_loop_listen(ek_loop *loop, int fd, ekmotp_error *err) __attribute__((warn_unused_result));
 int ek_loop_start(ek_loop *loop, ekmotp_error *err) __attribute__((warn_unused_result));
 void ek_loop_join(ek_loop *loop);
+/* 1 once the loop's thread has left its loop. Any thread. */
+int ek_loop_ended(const ek_loop *loop);
 
 /* For new connections; the loop takes a reference of its own. */
 void ek_loop_post_tls(ek_loop *loop, SSL_CTX *tls);

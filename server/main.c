@@ -30,14 +30,17 @@ static const command commands[] = {
 
 static void print_help(FILE *to)
 {
-    fprintf(to, "Usage: ekmotpd COMMAND [OPTION...]\n"
-                "The ekmotp server: lets a request in on a one-time value that is bound to its TLS connection.\n\n"
-                "Commands:\n");
+    fprintf(
+        to,
+        "Usage: ekmotpd COMMAND [OPTION...]\n"
+        "The ekmotp server: lets a request in on a one-time value that is bound to its TLS connection.\n\n"
+        "Commands:\n");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
         fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fprintf(to, "\nA server in one line, once a client is in the directory:\n"
-                "  ekmotpd serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --directory clients.db\n\n"
-                "'ekmotpd COMMAND --help' tells more; see also ekmotpd(8) and ekmotpd.conf(5).\n");
+    fprintf(to,
+            "\nA server in one line, once a client is in the directory:\n"
+            "  ekmotpd serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --directory clients.db\n\n"
+            "'ekmotpd COMMAND --help' tells more; see also ekmotpd(8) and ekmotpd.conf(5).\n");
 }
 
 int main(int argc, char **argv)

@@ -36,8 +36,8 @@ static void plain(writer *w, const char *name, const char *type, const char *hel
 
 static void labelled(writer *w, const char *name, const char *label, const char *value, uint64_t count)
 {
-    w->failed |=
-        evbuffer_add_printf(w->out, "%s{%s=\"%s\"} %llu\n", name, label, value, (unsigned long long)count) < 0;
+    w->failed |= evbuffer_add_printf(w->out, "%s{%s=\"%s\"} %llu\n", name, label, value,
+                                     (unsigned long long)count) < 0;
 }
 
 static void write_connections(writer *w)
@@ -47,16 +47,19 @@ static void write_connections(writer *w)
 
     plain(w, "ekmotp_connections", "gauge", "Connections that are open.", opened - closed);
     plain(w, "ekmotp_connections_total", "counter", "Connections that were accepted.", opened);
-    head(w, "ekmotp_connections_refused_total", "counter", "Connections closed at once, by the limit they met.");
+    head(w, "ekmotp_connections_refused_total", "counter",
+         "Connections closed at once, by the limit they met.");
     labelled(w, "ekmotp_connections_refused_total", "limit", "connections", SUM(w, over_all));
     labelled(w, "ekmotp_connections_refused_total", "limit", "connections-per-address", SUM(w, over_address));
     plain(w, "ekmotp_handshakes_total", "counter", "TLS handshakes that were finished.", SUM(w, handshakes));
-    plain(w, "ekmotp_handshakes_failed_total", "counter", "TLS handshakes that failed.", SUM(w, handshakes_failed));
+    plain(w, "ekmotp_handshakes_failed_total", "counter", "TLS handshakes that failed.",
+          SUM(w, handshakes_failed));
 }
 
 static void write_deadlines(writer *w)
 {
-    static const char *const names[EK_DEADLINE_COUNT] = {"handshake", "header", "body", "send", "idle", "token"};
+    static const char *const names[EK_DEADLINE_COUNT] = {"handshake", "header", "body",
+                                                         "send",      "idle",   "token"};
 
     head(w, "ekmotp_deadlines_missed_total", "counter", "Connections closed because a time was up.");
     for (size_t i = 0; i < EK_DEADLINE_COUNT; i++)
@@ -79,8 +82,8 @@ static void write_requests(writer *w)
     for (int i = 0; i < EKMOTP_REASON_COUNT; i++)
         labelled(w, "ekmotp_verdicts_total", "reason", ekmotp_reason_name((ekmotp_reason)i),
                  sum(w, offsetof(ek_counts, verdicts) + (size_t)i * sizeof(uint64_t)));
-    plain(w, "ekmotp_token_derivations_total", "counter", "Channel secrets that were made with keys in tokens.",
-          SUM(w, derives));
+    plain(w, "ekmotp_token_derivations_total", "counter",
+          "Channel secrets that were made with keys in tokens.", SUM(w, derives));
 }
 
 static void write_directory(writer *w)
@@ -92,7 +95,8 @@ static void write_directory(writer *w)
     ek_clients_read_counts(w->source->clients, &c);
     plain(w, "ekmotp_directory_clients", "gauge", "Clients in the directory that is in force.", c.clients);
     plain(w, "ekmotp_directory_loads_total", "counter", "Times that the directory was read.", c.loads);
-    plain(w, "ekmotp_directory_failures_total", "counter", "Times that a new directory was refused.", c.failures);
+    plain(w, "ekmotp_directory_failures_total", "counter", "Times that a new directory was refused.",
+          c.failures);
 }
 
 int ek_metrics_write(const ek_metrics_source *source, struct evbuffer *out)
@@ -100,8 +104,8 @@ int ek_metrics_write(const ek_metrics_source *source, struct evbuffer *out)
     writer w = {out, source, 0};
 
     head(&w, "ekmotp_build_info", "gauge", "Versions.");
-    w.failed |= evbuffer_add_printf(out, "ekmotp_build_info{version=\"%s\",openssl=\"%s\"} 1\n", PACKAGE_VERSION,
-                                    OpenSSL_version(OPENSSL_VERSION_STRING)) < 0;
+    w.failed |= evbuffer_add_printf(out, "ekmotp_build_info{version=\"%s\",openssl=\"%s\"} 1\n",
+                                    PACKAGE_VERSION, OpenSSL_version(OPENSSL_VERSION_STRING)) < 0;
     head(&w, "process_start_time_seconds", "gauge", "When the server was started, in seconds since 1970.");
     w.failed |= evbuffer_add_printf(out, "process_start_time_seconds %.3f\n", source->started) < 0;
     plain(&w, "ekmotp_loops", "gauge", "Event loops.", source->loop_count);

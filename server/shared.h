@@ -3,7 +3,7 @@
 #ifndef EK_SERVER_SHARED_H
 #define EK_SERVER_SHARED_H
 
-#include "server/config.h"
+#include "server/configuration.h"
 #include "server/head.h"
 #include "server/limits.h"
 

@@ -23,8 +23,8 @@ const char *ek_tls_failure(unsigned long code)
 }
 
 /* RFC 7301: http/1.1 where the client asks for protocols at all; a client that has others only is refused. */
-static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                           unsigned in_len, void *arg)
+static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *in, unsigned in_len, void *arg)
 {
     static const unsigned char ours[] = "\x08http/1.1";
     unsigned char *chosen = NULL;
@@ -51,8 +51,9 @@ static int load_certificate(SSL_CTX *ctx, const ek_config *config, ekmotp_error 
     if (SSL_CTX_use_PrivateKey_file(ctx, config->key, SSL_FILETYPE_PEM) != 1)
         return fail(err, "cannot use the private key in", config->key);
     if (SSL_CTX_check_private_key(ctx) != 1)
-        return ekmotp_error_set(err, EKMOTP_E_INVAL, "the private key in %s does not belong to the certificate in %s",
-                                config->key, config->cert);
+        return ekmotp_error_set(err, EKMOTP_E_INVAL,
+                                "the private key in %s does not belong to the certificate in %s", config->key,
+                                config->cert);
     return 0;
 }
 
@@ -75,8 +76,8 @@ int ek_tls_context_new(const ek_config *config, SSL_CTX **out, ekmotp_error *err
     ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx)
         return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "OpenSSL gives no TLS context");
-    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                 SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+                                 SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_max_early_data(ctx, 0);
     SSL_CTX_set_recv_max_early_data(ctx, 0);
@@ -86,7 +87,8 @@ int ek_tls_context_new(const ek_config *config, SSL_CTX **out, ekmotp_error *err
     SSL_CTX_set_default_passwd_cb(ctx, no_passphrase);
     SSL_CTX_set_alpn_select_cb(ctx, select_protocol, NULL);
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
-        SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 || SSL_CTX_set_cipher_list(ctx, ciphers) != 1) {
+        SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, ciphers) != 1) {
         rc = ekmotp_error_set(err, EKMOTP_E_CRYPTO, "OpenSSL refuses TLS 1.2 and 1.3");
         goto out;
     }

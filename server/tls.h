@@ -3,7 +3,7 @@
 #ifndef EK_SERVER_TLS_H
 #define EK_SERVER_TLS_H
 
-#include "server/config.h"
+#include "server/configuration.h"
 
 #include <openssl/ssl.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.h: what ekmotpd is told, by its file (ekmotpd.conf(5)) and by options. */
-#ifndef EK_SERVER_CONFIG_H
-#define EK_SERVER_CONFIG_H
+/* configuration.h: what ekmotpd is told, by its file (ekmotpd.conf(5)) and by options. */
+#ifndef EK_SERVER_CONFIGURATION_H
+#define EK_SERVER_CONFIGURATION_H
 
 #include "server/log.h"
 
@@ -84,11 +84,12 @@ int ek_setting_set(const ek_setting *setting, ek_config *config, const char *tex
 void ek_setting_reset(const ek_setting *setting, ek_config *config);
 
 /* Reads a file over the configuration. Errors name file and line. */
-int ek_config_read(ek_config *config, const char *path, ekmotp_error *err) __attribute__((warn_unused_result));
+int ek_config_read(ek_config *config, const char *path, ekmotp_error *err)
+    __attribute__((warn_unused_result));
 /* What must be there, and what contradicts itself. */
 int ek_config_check(const ek_config *config, ekmotp_error *err) __attribute__((warn_unused_result));
 
-/* For config_file.c: the setting of a section and name; NULL if there is none. */
+/* For configuration_file.c: the setting of a section and name; NULL if there is none. */
 const ek_setting *ek_setting_find(const char *section, const char *name);
 int ek_setting_is_list(const ek_setting *setting);
 /* 1 if some setting is in this section. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config_file.c: the INI file, through libinih. */
-#include "server/config.h"
+/* configuration_file.c: the INI file, through libinih. */
+#include "server/configuration.h"
 
 #include <errno.h>
 #include <ini.h>
@@ -86,8 +86,10 @@ static int take_value(void *user, const char *section, const char *name, const c
         if (r->seen_count < SEEN_MAX)
             r->seen[r->seen_count++] = setting;
     }
-    if (ek_setting_set(setting, r->config, value, &detail) != 0)
-        return fail(r, detail.message);
+    if (ek_setting_set(setting, r->config, value, &detail) != 0) {
+        snprintf(message, sizeof(message), "%s: %.400s", name, detail.message);
+        return fail(r, message);
+    }
     return 1;
 }
 

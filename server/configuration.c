@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "server/config.h"
+#include "server/configuration.h"
 
 #include <ekmotp/profile.h>
 #include <errno.h>
@@ -7,7 +7,15 @@
 #include <string.h>
 #include <strings.h>
 
-typedef enum kind { KIND_TEXT, KIND_NUMBER, KIND_YES, KIND_LIST, KIND_PROFILES, KIND_LEVEL, KIND_FORMAT } kind;
+typedef enum kind {
+    KIND_TEXT,
+    KIND_NUMBER,
+    KIND_YES,
+    KIND_LIST,
+    KIND_PROFILES,
+    KIND_LEVEL,
+    KIND_FORMAT
+} kind;
 
 struct ek_setting {
     const char *section;
@@ -26,7 +34,8 @@ struct ek_setting {
 static const ek_setting settings[] = {
     {"server", "listen", "listen", KIND_LIST, AT(listen), "ADDR:PORT",
      "take TLS connections there; [ADDR]:PORT for IPv6; port 0 finds a free one; may be repeated", 0, 0, 0},
-    {"server", "threads", "threads", KIND_NUMBER, AT(threads), "N", "event loops; 0: one per core", 0, 256, 0},
+    {"server", "threads", "threads", KIND_NUMBER, AT(threads), "N", "event loops; 0: one per core", 0, 256,
+     0},
     {"server", "drain-timeout", "drain-timeout", KIND_NUMBER, AT(drain_timeout), "SECONDS",
      "how long requests may go on after SIGTERM (30)", 0, DAY, 30},
     {"tls", "cert", "cert", KIND_TEXT, AT(cert), "FILE", "certificate chain, PEM", 0, 0, 0},
@@ -53,21 +62,22 @@ static const ek_setting settings[] = {
      "use the shared ekmotp-agent there instead of starting one", 0, 0, 0},
     {"token", "agent-program", "agent-program", KIND_TEXT, AT(agent_program), "FILE",
      "the ekmotp-agent to start (the installed one)", 0, 0, 0},
-    {"token", "pin-source", "pin-source", KIND_TEXT, AT(pin_source), "FILE", "file with the tokens' PIN", 0, 0, 0},
+    {"token", "pin-source", "pin-source", KIND_TEXT, AT(pin_source), "FILE", "file with the tokens' PIN", 0,
+     0, 0},
     {"token", "timeout", "token-timeout", KIND_NUMBER, AT(token_timeout), "SECONDS",
      "how long a token may take for one answer (10)", 1, 3600, 10},
     {"token", "threads", "token-threads", KIND_NUMBER, AT(token_threads), "N",
      "requests that wait for tokens side by side (4)", 1, 64, 4},
-    {"limits", "header-size", "header-size", KIND_NUMBER, AT(header_size), "BYTES", "of a request's head (16384)",
-     1024, 1048576, 16384},
-    {"limits", "body-size", "body-size", KIND_NUMBER, AT(body_size), "BYTES", "of a request's body (65536)", 0,
-     1073741824, 65536},
+    {"limits", "header-size", "header-size", KIND_NUMBER, AT(header_size), "BYTES",
+     "of a request's head (16384)", 1024, 1048576, 16384},
+    {"limits", "body-size", "body-size", KIND_NUMBER, AT(body_size), "BYTES", "of a request's body (65536)",
+     0, 1073741824, 65536},
     {"limits", "handshake-timeout", "handshake-timeout", KIND_NUMBER, AT(handshake_timeout), "SECONDS",
      "from the connection to the end of the TLS handshake (10)", 1, DAY, 10},
     {"limits", "header-timeout", "header-timeout", KIND_NUMBER, AT(header_timeout), "SECONDS",
      "for a whole head (10)", 1, DAY, 10},
-    {"limits", "body-timeout", "body-timeout", KIND_NUMBER, AT(body_timeout), "SECONDS", "for a whole body (30)",
-     1, DAY, 30},
+    {"limits", "body-timeout", "body-timeout", KIND_NUMBER, AT(body_timeout), "SECONDS",
+     "for a whole body (30)", 1, DAY, 30},
     {"limits", "send-timeout", "send-timeout", KIND_NUMBER, AT(send_timeout), "SECONDS",
      "for an answer, and a second more for each 4096 bytes of it (30)", 1, DAY, 30},
     {"limits", "idle-timeout", "idle-timeout", KIND_NUMBER, AT(idle_timeout), "SECONDS",
@@ -78,9 +88,10 @@ static const ek_setting settings[] = {
      "N", "per IPv4 address or IPv6 /64 network (1024)", 1, 10000000, 1024},
     {"limits", "requests-per-connection", "requests-per-connection", KIND_NUMBER, AT(requests_per_connection),
      "N", "before the connection is closed; 0: any number (0)", 0, 1000000000, 0},
-    {"log", "level", "log-level", KIND_LEVEL, AT(log_level), "LEVEL", "error, warning, info or debug (info)", 0,
-     0, 0},
-    {"log", "format", "log-format", KIND_FORMAT, AT(log_format), "FORMAT", "logfmt or json (logfmt)", 0, 0, 0},
+    {"log", "level", "log-level", KIND_LEVEL, AT(log_level), "LEVEL", "error, warning, info or debug (info)",
+     0, 0, 0},
+    {"log", "format", "log-format", KIND_FORMAT, AT(log_format), "FORMAT", "logfmt or json (logfmt)", 0, 0,
+     0},
     {"admin", "listen", "admin-listen", KIND_LIST, AT(admin_listen), "ADDR:PORT",
      "plain HTTP for /metrics and /healthz; loopback only; may be repeated", 0, 0, 0},
     {"admin", "remote", "admin-remote", KIND_YES, AT(admin_remote), NULL,
@@ -172,26 +183,25 @@ static int set_number(const ek_setting *s, unsigned *to, const char *text, ekmot
     errno = 0;
     n = strtoull(text, &end, 10);
     if (text[0] < '0' || text[0] > '9' || *end || errno || n < s->min || n > s->max)
-        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: '%s' is not a whole number from %u to %u", s->name, text,
+        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "'%s' is not a whole number from %u to %u", text,
                                 s->min, s->max);
     *to = (unsigned)n;
     return 0;
 }
 
-static int set_yes(const ek_setting *s, int *to, const char *text, ekmotp_error *err)
+static int set_yes(int *to, const char *text, ekmotp_error *err)
 {
     if (!text || strcasecmp(text, "yes") == 0)
         *to = 1;
     else if (strcasecmp(text, "no") == 0)
         *to = 0;
     else
-        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: '%s' is neither yes nor no", s->name, text);
+        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "'%s' is neither yes nor no", text);
     return 0;
 }
 
 /* The index of text among words, or an error that lists them. */
-static int set_word(const ek_setting *s, unsigned *to, const char *text, const char *const *words, size_t count,
-                    ekmotp_error *err)
+static int set_word(unsigned *to, const char *text, const char *const *words, size_t count, ekmotp_error *err)
 {
     char all[128] = "";
 
@@ -203,7 +213,7 @@ static int set_word(const ek_setting *s, unsigned *to, const char *text, const c
         strncat(all, i > 0 ? ", " : "", sizeof(all) - strlen(all) - 1);
         strncat(all, words[i], sizeof(all) - strlen(all) - 1);
     }
-    return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: '%s' is none of: %s", s->name, text, all);
+    return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "'%s' is none of: %s", text, all);
 }
 
 int ek_setting_set(const ek_setting *setting, ek_config *config, const char *text, ekmotp_error *err)
@@ -215,7 +225,7 @@ int ek_setting_set(const ek_setting *setting, ek_config *config, const char *tex
     int rc;
 
     if (setting->kind != KIND_YES && text[0] == '\0')
-        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: the value is missing", setting->name);
+        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "the value is missing");
     switch (setting->kind) {
     case KIND_TEXT:
         return set_text(to, text, err);
@@ -224,17 +234,17 @@ int ek_setting_set(const ek_setting *setting, ek_config *config, const char *tex
     case KIND_NUMBER:
         return set_number(setting, to, text, err);
     case KIND_YES:
-        return set_yes(setting, to, text, err);
+        return set_yes(to, text, err);
     case KIND_PROFILES:
         return ekmotp_profile_parse_set(text, to, err);
     case KIND_LEVEL:
-        rc = set_word(setting, &word, text, levels, sizeof(levels) / sizeof(levels[0]), err);
+        rc = set_word(&word, text, levels, sizeof(levels) / sizeof(levels[0]), err);
         if (rc == 0)
             config->log_level = (ek_log_level)word;
         return rc;
     case KIND_FORMAT:
     default:
-        rc = set_word(setting, &word, text, formats, sizeof(formats) / sizeof(formats[0]), err);
+        rc = set_word(&word, text, formats, sizeof(formats) / sizeof(formats[0]), err);
         if (rc == 0)
             config->log_format = (ek_log_format)word;
         return rc;
@@ -279,19 +289,21 @@ void ek_config_clear(ek_config *config)
 
 int ek_config_check(const ek_config *config, ekmotp_error *err)
 {
-    unsigned jwt = EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_JWS) | EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_JWE);
-    const char *missing = config->listen.count == 0 ? "listen" : !config->cert ? "cert" : !config->key ? "key" : NULL;
+    unsigned jwt =
+        EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_JWS) | EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_JWE);
+    const char *missing = !config->cert ? "cert" : !config->key ? "key" : NULL;
 
     if (!missing && !config->directory)
         missing = "directory";
     if (missing)
         return ekmotp_error_set(err, EKMOTP_E_INVAL,
-                                "--%s is missing: a server needs --listen, --cert, --key and --directory, as options "
+                                "--%s is missing: a server needs --cert, --key and --directory, as options "
                                 "or in a file that --config names",
                                 missing);
     if ((config->profiles & jwt) && !config->compat_client)
-        return ekmotp_error_set(err, EKMOTP_E_INVAL,
-                                "compat-jws and compat-jwe name no client: say with --compat-client ID whose key "
-                                "verifies them");
+        return ekmotp_error_set(
+            err, EKMOTP_E_INVAL,
+            "compat-jws and compat-jwe name no client: say with --compat-client ID whose key "
+            "verifies them");
     return 0;
 }
