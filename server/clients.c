@@ -3,6 +3,7 @@
 
 #include <ekmotp/openssl.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -94,7 +95,7 @@ static void complain(ek_clients *c, const char *message)
 {
     if (strcmp(c->complaint, message) == 0)
         return;
-    strncpy(c->complaint, message, sizeof(c->complaint) - 1);
+    snprintf(c->complaint, sizeof(c->complaint), "%s", message);
     ek_log_message(EK_LOG_ERROR, "directory-refused", "%s; the clients as they were stay in force", message);
 }
 

@@ -48,6 +48,12 @@ quiet()
 }
 
 cd "$src"
+mkdir -p build
+# Two verbs at once build one after the other.
+if command -v flock >/dev/null; then
+    exec 9>build/lock
+    flock 9
+fi
 newer=$(find configure.ac Makefile.am . -path ./build -prune -o \( -name module.am -o -name configure.ac \
     -o -name Makefile.am \) -newer configure -print 2>/dev/null | head -n 1 || :)
 if [ ! -x configure ] || [ -n "$newer" ]; then

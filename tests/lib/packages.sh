@@ -57,7 +57,11 @@ if [ "$(id -u)" -ne 0 ]; then
         exit 0
     fi
 fi
-export DEBIAN_FRONTEND=noninteractive
+mkdir -p "$(dirname "$list")/build"
+if command -v flock >/dev/null; then
+    exec 9>"$(dirname "$list")/build/lock"
+    flock 9
+fi
 apt=(${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300)
 
 echo "== packages: ${#missing[@]} are missing; reading apt's lists"
