@@ -25,6 +25,7 @@ static int run_version(int argc, char **argv)
 
 static const command commands[] = {
     {"serve", ek_command_serve, "run the server"},
+    {"client", ek_command_client, "administer the directory of clients"},
     {"version", run_version, "print the version"},
 };
 

@@ -155,7 +155,7 @@ int ekmotp_directory_check(ekmotp_directory *d, int with_tokens, ekmotp_director
         rc = check_retired(&c, err);
     ek_store_end_read(d);
     if (rc == 0 && c.problems > 0)
-        rc = ekmotp_error_set(err, EKMOTP_E_DIRECTORY, "%s: has %llu fault%s; restore a backup", d->path,
+        rc = ekmotp_error_set(err, EKMOTP_E_DIRECTORY, "%s: %llu fault%s found", d->path,
                               (unsigned long long)c.problems, c.problems == 1 ? "" : "s");
     return rc;
 }

@@ -21,10 +21,9 @@ static int copy_options(ekmotp_directory *d, const char *path, const ekmotp_dire
     d->read_only = options->read_only;
     d->wait_ms = options->wait_ms ? options->wait_ms : WAIT_MS;
     /* SQLite gives meaning to names like ":memory:" and "file:...". */
-    if (asprintf(&d->path, "%s%s", path[0] == '/' ? "" : "./", path) < 0) {
-        d->path = NULL;
-        return EKMOTP_E_NOMEM;
-    }
+    if (asprintf(&d->file, "%s%s", path[0] == '/' ? "" : "./", path) < 0)
+        d->file = NULL;
+    d->path = strdup(path);
     if (options->kek) {
         d->kek_name = strdup(options->kek);
     } else if (asprintf(&d->kek_name, "%s.kek", path) < 0) {
@@ -32,7 +31,7 @@ static int copy_options(ekmotp_directory *d, const char *path, const ekmotp_dire
     }
     if (options->master)
         d->master_name = strdup(options->master);
-    return d->kek_name && (d->master_name || !options->master) ? 0 : EKMOTP_E_NOMEM;
+    return d->path && d->file && d->kek_name && (d->master_name || !options->master) ? 0 : EKMOTP_E_NOMEM;
 }
 
 int ekmotp_directory_open(const char *path, const ekmotp_directory_options *options, ekmotp_directory **out,
@@ -50,7 +49,7 @@ int ekmotp_directory_open(const char *path, const ekmotp_directory_options *opti
         rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "%s: out of memory", path);
         goto out;
     }
-    is_new = stat(d->path, &st) != 0 ? errno == ENOENT : st.st_size == 0;
+    is_new = stat(d->file, &st) != 0 ? errno == ENOENT : st.st_size == 0;
     if (is_new && d->read_only) {
         rc = ekmotp_error_set(
             err, EKMOTP_E_IO,
@@ -82,6 +81,7 @@ void ekmotp_directory_free(ekmotp_directory **directory)
     ek_secret_free(&d->record_key);
     ek_secret_free(&d->export_key);
     free(d->path);
+    free(d->file);
     free(d->kek_name);
     free(d->master_name);
     free(d);

@@ -178,7 +178,7 @@ int ekmotp_snapshot_stale(ekmotp_directory *d, const ekmotp_snapshot *snapshot, 
     struct stat st;
     int rc;
 
-    if (stat(d->path, &st) != 0)
+    if (stat(d->file, &st) != 0)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", d->path, strerror(errno));
     if (!d->db || st.st_dev != d->dev || st.st_ino != d->ino)
         return 1;

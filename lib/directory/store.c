@@ -223,7 +223,7 @@ int ek_store_version(ekmotp_directory *d, ek_version *version, ekmotp_error *err
 /* Makes the file itself, so that nobody else can read it at any time; *made: it was not there. */
 static int create_file(ekmotp_directory *d, ekmotp_error *err)
 {
-    int fd = open(d->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = open(d->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd >= 0)
         close(fd);
@@ -236,12 +236,12 @@ static int create_file(ekmotp_directory *d, ekmotp_error *err)
 static int connect_file(ekmotp_directory *d, ekmotp_error *err)
 {
     /* A reader opens for writing where it may: a journal that a crash left can be rolled back then. */
-    int rc = sqlite3_open_v2(d->path, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
+    int rc = sqlite3_open_v2(d->file, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
 
     if (rc == SQLITE_CANTOPEN && d->read_only) {
         sqlite3_close(d->db);
         d->db = NULL;
-        rc = sqlite3_open_v2(d->path, &d->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW, NULL);
+        rc = sqlite3_open_v2(d->file, &d->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW, NULL);
     }
     if (rc != SQLITE_OK)
         return ek_store_error(d, rc, err);
@@ -280,7 +280,7 @@ int ek_store_open(ekmotp_directory *d, unsigned *created, ekmotp_error *err)
 
     if (!d->read_only && (rc = create_file(d, err)) != 0)
         return rc;
-    if (stat(d->path, &st) != 0)
+    if (stat(d->file, &st) != 0)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", d->path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: is not a file", d->path);
@@ -324,7 +324,7 @@ int ek_store_refresh(ekmotp_directory *d, ekmotp_error *err)
     unsigned created = 0;
     struct stat st;
 
-    if (stat(d->path, &st) != 0)
+    if (stat(d->file, &st) != 0)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", d->path, strerror(errno));
     if (d->db && st.st_dev == d->dev && st.st_ino == d->ino)
         return 0;

@@ -48,7 +48,8 @@ typedef enum ek_statement {
 
 struct ekmotp_directory {
     const ekmotp_crypto *crypto;
-    char *path; /* absolute or with "./" before it: SQLite shall not take it for a URI */
+    char *path; /* as the caller wrote it, for messages */
+    char *file; /* absolute or with "./" before it: SQLite shall not take it for a URI */
     char *kek_name;
     char *master_name; /* NULL: none */
     ekmotp_directory_token_opener open_token;
