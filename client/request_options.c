@@ -4,16 +4,13 @@
 #endif
 #include "client/command.h"
 #include "client/request_options.h"
+#include "client/request_values.h"
 #include "client/text.h"
 
-#include <argp.h>
-#include <ekmotp/jose.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-#define DATA_MAX (64UL << 20) /* bytes of a request's body: it is held in memory */
 #define REPEAT_MAX 1000000000UL
 
 enum {
@@ -78,7 +75,7 @@ static const struct argp_option option_list[] = {
     {"http2", OPT_HTTP2, 0, 0, "HTTP/2 where the server has it (default)", 0},
     {"connect-to", OPT_CONNECT_TO, "HOST1:PORT1:HOST2:PORT2", 0, "connect to HOST2:PORT2 instead", 0},
     {"resolve", OPT_RESOLVE, "HOST:PORT:ADDRESS", 0, "the address of a host", 0},
-    {"proxy", 'x', "URL", 0, "go through this proxy (CONNECT: it sees no proof that it could use)", 0},
+    {"proxy", 'x', "URL", 0, "go through this proxy; TLS ends behind it, at the server", 0},
     {"proxy-cacert", OPT_PROXY_CACERT, "FILE", 0, "certificates that are trusted for an https proxy", 0},
     {"noproxy", OPT_NOPROXY, "LIST", 0, "hosts that are reached without one", 0},
     {"connect-timeout", OPT_CONNECT_TIMEOUT, "SECONDS", 0, "give up connecting after that", 0},
@@ -98,102 +95,12 @@ static const char doc[] =
     "Sends a request that carries a one-time proof, made for the TLS connection that carries it."
     "\vFor example, with a key in a TPM, and one in a file (32 to 64 random bytes, mode 0600):\n"
     "  ekmotp request --id client1 --key 'pkcs11:token=ekmotp;object=client1' https://host/get\n"
-    "  ekmotp request --id client1 --key file:client1.key --require-server-proof https://host/get\n\n"
+    "  ekmotp request --id client1 --key file:client1.key https://host/get\n\n"
     "Body on standard output, messages on standard error. Exit codes: 0 = 2xx, 1 = another status, 2 = "
     "usage, "
     "3 = token or key, 4 = TLS or network, 5 = refused (401), 6 = server proof missing or wrong, 7 = "
     "internal. "
     "A PIN is never taken from the command line or the environment.";
-
-/* Reports a wrong option and ends the program; argp's state knows how the command is called. */
-static void check(struct argp_state *state, const char *option, int rc, const ekmotp_error *err)
-{
-    if (rc != 0)
-        argp_error(state, "%s: %s", option, err->message);
-}
-
-static void append(struct argp_state *state, struct curl_slist **list, const char *text)
-{
-    struct curl_slist *longer = curl_slist_append(*list, text);
-
-    if (!longer)
-        argp_failure(state, EK_EXIT_INTERNAL, 0, "out of memory");
-    *list = longer;
-}
-
-/* Our own fields are ours alone: two of them would be refused, or worse. */
-static void add_header(struct argp_state *state, ek_request_options *options, const char *line)
-{
-    static const char *const ours[] = {"Authorization", "client", "apikey"};
-    size_t name = strcspn(line, ":;");
-
-    if (name == 0 || line[name] == '\0' || strpbrk(line, "\r\n"))
-        argp_error(state, "-H '%.100s': not a header field; give 'Name: value' on one line", line);
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-        if (strlen(ours[i]) == name && strncasecmp(line, ours[i], name) == 0)
-            argp_error(state, "-H: the field %s carries the proof and cannot be set", ours[i]);
-    append(state, &options->headers, line);
-}
-
-/* Takes out what curl's -d takes out of files. */
-static size_t strip_lines(char *text, size_t len)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < len; i++)
-        if (text[i] != '\r' && text[i] != '\n' && text[i] != '\0')
-            text[n++] = text[i];
-    return n;
-}
-
-static void add_data(struct argp_state *state, ek_request_options *options, const char *value, int binary)
-{
-    ekmotp_error err = {0};
-    char *text = NULL, *joined;
-    size_t len = 0, gap = options->data ? 1 : 0;
-
-    if (value[0] == '@') {
-        check(state, "-d", ek_text_file(value + 1, DATA_MAX, &text, &len, &err), &err);
-        if (!binary)
-            len = strip_lines(text, len);
-    } else {
-        text = strdup(value);
-        len = strlen(value);
-    }
-    joined = text ? realloc(options->data, options->data_len + gap + len + 1) : NULL;
-    if (!joined)
-        argp_failure(state, EK_EXIT_INTERNAL, 0, "out of memory");
-    if (gap)
-        joined[options->data_len] = '&';
-    memcpy(joined + options->data_len + gap, text, len);
-    options->data = joined;
-    options->data_len += gap + len;
-    free(text);
-}
-
-static void set_carrier(struct argp_state *state, ek_request_options *options, const char *name)
-{
-    static const char *const names[] = {"header", "jws", "jwe"};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(name, names[i]) == 0) {
-            options->carrier = (ek_carrier)i;
-            options->carrier_given = 1;
-            return;
-        }
-    argp_error(state, "--carrier: '%.100s' is none of header, jws, jwe", name);
-}
-
-static void set_groups(struct argp_state *state, ek_request_options *options, const char *list)
-{
-    free(options->groups);
-    options->groups = strdup(list);
-    if (!options->groups)
-        argp_failure(state, EK_EXIT_INTERNAL, 0, "out of memory");
-    for (char *at = options->groups; *at; at++)
-        if (*at == ',')
-            *at = ':';
-}
 
 static void set_version(struct argp_state *state, long *where, long value, const char *other)
 {
@@ -208,7 +115,7 @@ static error_t parse_identity(int key, char *arg, struct argp_state *state, ek_r
 
     switch (key) {
     case OPT_ID:
-        check(state, "--id", ek_text_id(arg, options->id, &options->id_len, &err), &err);
+        ek_value_check(state, "--id", ek_text_id(arg, options->id, &options->id_len, &err), &err);
         return 0;
     case OPT_KEY:
         options->key.key = arg;
@@ -217,23 +124,17 @@ static error_t parse_identity(int key, char *arg, struct argp_state *state, ek_r
         options->key.pin_source = arg;
         return 0;
     case OPT_PROFILE:
-        check(state, "--profile", ekmotp_profile_parse(arg, &options->key.profile, &err), &err);
+        ek_value_check(state, "--profile", ekmotp_profile_parse(arg, &options->key.profile, &err), &err);
         return 0;
     case OPT_HASH:
-        check(state, "--hash", ekmotp_hash_parse(arg, &options->key.hash, &err), &err);
+        ek_value_check(state, "--hash", ekmotp_hash_parse(arg, &options->key.hash, &err), &err);
         return 0;
     case OPT_CARRIER:
-        set_carrier(state, options, arg);
+        ek_value_carrier(state, options, arg);
         return 0;
-    case OPT_CLAIMS: {
-        size_t len;
-
-        free(options->claims);
-        options->claims = NULL;
-        check(state, "--claims", ek_text_file(arg, EKMOTP_JOSE_TOKEN_MAX, &options->claims, &len, &err),
-              &err);
+    case OPT_CLAIMS:
+        ek_value_claims(state, options, arg);
         return 0;
-    }
     case OPT_AGENT:
         options->key.agent_socket = arg;
         return 0;
@@ -265,7 +166,7 @@ static error_t parse_way(int key, char *arg, struct argp_state *state, ek_reques
                     "--tls12, --tls13");
         return 0;
     case OPT_GROUPS:
-        set_groups(state, options, arg);
+        ek_value_groups(state, options, arg);
         return 0;
     case OPT_HTTP11:
         set_version(state, &options->http, CURL_HTTP_VERSION_1_1, "--http1.1, --http2");
@@ -274,10 +175,10 @@ static error_t parse_way(int key, char *arg, struct argp_state *state, ek_reques
         set_version(state, &options->http, CURL_HTTP_VERSION_2TLS, "--http1.1, --http2");
         return 0;
     case OPT_CONNECT_TO:
-        append(state, &options->connect_to, arg);
+        ek_value_append(state, &options->connect_to, arg);
         return 0;
     case OPT_RESOLVE:
-        append(state, &options->resolve, arg);
+        ek_value_append(state, &options->resolve, arg);
         return 0;
     case 'x':
         options->proxy = arg;
@@ -289,10 +190,11 @@ static error_t parse_way(int key, char *arg, struct argp_state *state, ek_reques
         options->no_proxy = arg;
         return 0;
     case OPT_CONNECT_TIMEOUT:
-        check(state, "--connect-timeout", ek_text_seconds(arg, &options->connect_timeout_ms, &err), &err);
+        ek_value_check(state, "--connect-timeout", ek_text_seconds(arg, &options->connect_timeout_ms, &err),
+                       &err);
         return 0;
     case 'm':
-        check(state, "--max-time", ek_text_seconds(arg, &options->max_time_ms, &err), &err);
+        ek_value_check(state, "--max-time", ek_text_seconds(arg, &options->max_time_ms, &err), &err);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -310,19 +212,19 @@ static error_t parse_request(int key, char *arg, struct argp_state *state, ek_re
         options->method = arg;
         return 0;
     case 'd':
-        add_data(state, options, arg, 0);
+        ek_value_data(state, options, arg, 0);
         return 0;
     case OPT_DATA_BINARY:
-        add_data(state, options, arg, 1);
+        ek_value_data(state, options, arg, 1);
         return 0;
     case 'H':
-        add_header(state, options, arg);
+        ek_value_header(state, options, arg);
         return 0;
     case 'L':
         options->follow = 1;
         return 0;
     case OPT_REPEAT:
-        check(state, "--repeat", ek_text_count(arg, REPEAT_MAX, &options->repeat, &err), &err);
+        ek_value_check(state, "--repeat", ek_text_count(arg, REPEAT_MAX, &options->repeat, &err), &err);
         return 0;
     case 'o':
         options->output = arg;
@@ -348,16 +250,6 @@ static error_t parse_request(int key, char *arg, struct argp_state *state, ek_re
     default:
         return ARGP_ERR_UNKNOWN;
     }
-}
-
-static void add_url(struct argp_state *state, ek_request_options *options, char *url)
-{
-    ekmotp_error err = {0};
-
-    if (options->url_count == EK_REQUEST_URLS_MAX)
-        argp_error(state, "%d URLs at most", EK_REQUEST_URLS_MAX);
-    check(state, "URL", ek_origin_parse(url, &options->origins[options->url_count], &err), &err);
-    options->urls[options->url_count++] = url;
 }
 
 /* The JWT profiles say how they are carried; elsewhere --carrier does. */
@@ -401,7 +293,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case ARGP_KEY_ARG:
-        add_url(state, options, arg);
+        ek_value_url(state, options, arg);
         return 0;
     case ARGP_KEY_END:
         check_all(state, options);
@@ -439,6 +331,7 @@ void ek_request_options_clear(ek_request_options *options)
     free(options->data);
     free(options->claims);
     free(options->groups);
+    free(options->priority);
     curl_slist_free_all(options->headers);
     curl_slist_free_all(options->connect_to);
     curl_slist_free_all(options->resolve);

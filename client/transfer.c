@@ -66,6 +66,9 @@ static void set_way(setter *set, const ek_request_options *options)
         SET(set, CURLOPT_CONNECT_TO, options->connect_to);
     if (options->resolve)
         SET(set, CURLOPT_RESOLVE, options->resolve);
+    /* Up to 7.88 libcurl takes this and does nothing with it: the binding looks at what came of it. */
+    if (options->priority)
+        SET(set, CURLOPT_SSL_CIPHER_LIST, options->priority);
     SET(set, CURLOPT_FOLLOWLOCATION, options->follow ? 1L : 0L);
     SET(set, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 }

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+#include "client/command.h"
+#include "client/request_values.h"
+#include "client/text.h"
+
+#include <ekmotp/jose.h>
+#include <gnutls/gnutls.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DATA_MAX (64UL << 20) /* bytes of a request's body: it is held in memory */
+
+void ek_value_check(struct argp_state *state, const char *option, int rc, const ekmotp_error *err)
+{
+    if (rc != 0)
+        argp_error(state, "%s: %s", option, err->message);
+}
+
+static void no_memory(struct argp_state *state)
+{
+    argp_failure(state, EK_EXIT_INTERNAL, 0, "out of memory");
+}
+
+void ek_value_append(struct argp_state *state, struct curl_slist **list, const char *text)
+{
+    struct curl_slist *longer = curl_slist_append(*list, text);
+
+    if (!longer)
+        no_memory(state);
+    *list = longer;
+}
+
+void ek_value_header(struct argp_state *state, ek_request_options *options, const char *line)
+{
+    /* Ours alone: two of them would be refused, or worse. */
+    static const char *const ours[] = {"Authorization", "client", "apikey"};
+    size_t name = strcspn(line, ":;");
+
+    if (name == 0 || line[name] == '\0' || strcspn(line, " \t") < name || strpbrk(line, "\r\n"))
+        argp_error(state, "-H '%.100s': not a header field; give 'Name: value' on one line", line);
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (strlen(ours[i]) == name && strncasecmp(line, ours[i], name) == 0)
+            argp_error(state, "-H: the field %s carries the proof and cannot be set", ours[i]);
+    ek_value_append(state, &options->headers, line);
+}
+
+/* Takes out what curl's -d takes out of files. */
+static size_t strip_lines(char *text, size_t len)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < len; i++)
+        if (text[i] != '\r' && text[i] != '\n' && text[i] != '\0')
+            text[n++] = text[i];
+    return n;
+}
+
+void ek_value_data(struct argp_state *state, ek_request_options *options, const char *value, int binary)
+{
+    ekmotp_error err = {0};
+    char *text = NULL, *joined;
+    size_t len = 0, gap = options->data ? 1 : 0;
+
+    if (value[0] == '@') {
+        ek_value_check(state, "-d", ek_text_file(value + 1, DATA_MAX, &text, &len, &err), &err);
+        if (!binary)
+            len = strip_lines(text, len);
+    } else {
+        text = strdup(value);
+        len = strlen(value);
+    }
+    joined = text ? realloc(options->data, options->data_len + gap + len + 1) : NULL;
+    if (!joined)
+        no_memory(state);
+    if (gap)
+        joined[options->data_len] = '&';
+    memcpy(joined + options->data_len + gap, text, len);
+    options->data = joined;
+    options->data_len += gap + len;
+    free(text);
+}
+
+void ek_value_carrier(struct argp_state *state, ek_request_options *options, const char *name)
+{
+    static const char *const names[] = {"header", "jws", "jwe"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0) {
+            options->carrier = (ek_carrier)i;
+            options->carrier_given = 1;
+            return;
+        }
+    argp_error(state, "--carrier: '%.100s' is none of header, jws, jwe", name);
+}
+
+void ek_value_claims(struct argp_state *state, ek_request_options *options, const char *path)
+{
+    ekmotp_error err = {0};
+    size_t len;
+
+    free(options->claims);
+    options->claims = NULL;
+    ek_value_check(state, "--claims", ek_text_file(path, EKMOTP_JOSE_TOKEN_MAX, &options->claims, &len, &err),
+                   &err);
+    if (strlen(options->claims) != len)
+        argp_error(state, "--claims: %.300s: holds a NUL byte", path);
+}
+
+static int is_known_group(const char *name)
+{
+    for (const gnutls_group_t *group = gnutls_group_list(); *group; group++)
+        if (strcasecmp(gnutls_group_get_name(*group), name) == 0)
+            return 1;
+    return 0;
+}
+
+void ek_value_groups(struct argp_state *state, ek_request_options *options, const char *list)
+{
+    char *names = strdup(list), *groups = strdup(list), *priority = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&priority, &size);
+
+    if (!names || !groups || !to)
+        no_memory(state);
+    fputs("-GROUP-ALL", to);
+    for (char *rest = names, *name = strsep(&rest, ",:"); name; name = strsep(&rest, ",:")) {
+        if (!is_known_group(name))
+            argp_error(state, "--groups: this GnuTLS has no group '%.50s'; 'gnutls-cli --list' names them",
+                       name);
+        fprintf(to, ":+GROUP-%s", name);
+    }
+    if (fclose(to) != 0)
+        no_memory(state);
+    for (char *at = strchr(groups, ','); at; at = strchr(at, ','))
+        *at = ':';
+    free(names);
+    free(options->groups);
+    free(options->priority);
+    options->groups = groups;
+    options->priority = priority;
+}
+
+void ek_value_url(struct argp_state *state, ek_request_options *options, char *url)
+{
+    ekmotp_error err = {0};
+
+    if (options->url_count == EK_REQUEST_URLS_MAX)
+        argp_error(state, "%d URLs at most", EK_REQUEST_URLS_MAX);
+    ek_value_check(state, "URL", ek_origin_parse(url, &options->origins[options->url_count], &err), &err);
+    options->urls[options->url_count++] = url;
+}
