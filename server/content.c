@@ -1,29 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/content.h"
 
+#include "server/handlers.h"
+#include "server/static_files.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct ek_content {
-    const ek_config *config;
+    int static_folder; /* -1: none */
+    ek_handlers *handlers;
 };
 
 int ek_content_new(const ek_config *config, ek_content **out, ekmotp_error *err)
 {
     ek_content *content = calloc(1, sizeof(*content));
+    int rc = 0;
 
     if (!content)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory");
-    content->config = config;
-    *out = content;
-    return 0;
+    content->static_folder = -1;
+    if (config->static_folder)
+        rc = ek_static_open(config->static_folder, &content->static_folder, err);
+    if (rc == 0)
+        rc = ek_handlers_new(&config->handlers, &content->handlers, err);
+    if (rc != 0)
+        ek_content_free(&content);
+    else
+        *out = content;
+    return rc;
 }
 
 void ek_content_free(ek_content **content)
 {
     if (!content || !*content)
         return;
+    ek_handlers_free(&(*content)->handlers);
+    if ((*content)->static_folder >= 0)
+        close((*content)->static_folder);
     free(*content);
     *content = NULL;
 }
@@ -88,14 +104,26 @@ static void answer_whoami(const ekmotp_verdict *verdict, ek_answer *answer)
     json_decref(all);
 }
 
+/* 1 and what follows the prefix, if the path begins with it. */
+static int below(ek_slice path, const char *prefix, ek_slice *rest)
+{
+    size_t len = strlen(prefix);
+
+    if (path.len < len || memcmp(path.at, prefix, len) != 0)
+        return 0;
+    *rest = (ek_slice){path.at + len, path.len - len};
+    return 1;
+}
+
 void ek_content_answer(const ek_content *content, const ek_request *request, ek_answer *answer)
 {
-    ek_slice path = request->head->target;
+    ek_slice path = request->head->target, rest;
     const char *query = memchr(path.at, '?', path.len);
 
-    (void)content;
     if (query)
         path.len = (size_t)(query - path.at);
+    if (ek_handlers_answer(content->handlers, request->head, path, request->body, request->verdict, answer))
+        return;
     if (ek_slice_is(path, "/get")) {
         if (!only_get(request->head, answer))
             return;
@@ -106,6 +134,9 @@ void ek_content_answer(const ek_content *content, const ek_request *request, ek_
             return;
         ek_answer_init(answer, 200);
         answer_whoami(request->verdict, answer);
+    } else if (content->static_folder >= 0 && below(path, EK_STATIC_PREFIX, &rest)) {
+        if (only_get(request->head, answer))
+            ek_static_answer(content->static_folder, rest, answer);
     } else {
         ek_answer_init(answer, 404);
     }
