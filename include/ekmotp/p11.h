@@ -54,6 +54,25 @@ void ekmotp_agent_free(ekmotp_agent **agent);
 int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11_options *options,
                           ekmotp_key **out, ekmotp_error *err) __attribute__((warn_unused_result));
 
+/*
+ * What an agent says about itself, as JSON that the caller frees: version, protocol, mode, policy, clients,
+ * pins, workers, keys with their states. No secret is in it. EKMOTP_E_AGENT, EKMOTP_E_TOKEN_TIMEOUT.
+ */
+int ekmotp_agent_status(ekmotp_agent *agent, char **json, ekmotp_error *err) __attribute__((warn_unused_result));
+/*
+ * Has the agent forget every PIN and log out of every token. Keys that wanted a PIN give
+ * EKMOTP_E_PIN_MISSING from then on, until one of the token's keys is opened with its PIN again.
+ */
+int ekmotp_agent_lock(ekmotp_agent *agent, ekmotp_error *err) __attribute__((warn_unused_result));
+/* Ends a shared agent. */
+int ekmotp_agent_stop(ekmotp_agent *agent, ekmotp_error *err) __attribute__((warn_unused_result));
+/*
+ * Has the agent look at or change tokens, in a process of its own for each request. Request and reply
+ * (which the caller frees) are JSON, as p11/admin.h describes them. timeout_ms 0 means 10000.
+ */
+int ekmotp_agent_admin(ekmotp_agent *agent, const char *request_json, unsigned timeout_ms, char **reply_json,
+                       ekmotp_error *err) __attribute__((warn_unused_result));
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client_key.c: an ekmotp_key whose MACs an agent makes. */
+#include "config.h"
+
+#include "lib/common/secret.h"
+#include "p11/agent/agent.h"
+#include "p11/agent/client_pin.h"
+#include "p11/agent/clock.h"
+#include "p11/agent/uri_text.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+typedef struct agent_key {
+    ekmotp_agent *agent;
+    char *uri; /* without PIN */
+    ekmotp_hash hash;
+    unsigned timeout_ms;
+    pthread_mutex_t lock; /* guards what follows; held while the key is opened again */
+    uint64_t generation;  /* of the link that knows the handle */
+    uint32_t handle;
+    ek_secret *pin; /* that the token took; NULL if it wanted none, or once it was refused */
+    int pin_refused;
+    uint8_t probe[EKMOTP_HASH_MAX_SIZE];
+    size_t probe_len;
+} agent_key;
+
+/* Where the PIN comes from while a key is opened for the first time. */
+typedef struct pin_origin {
+    const ekmotp_p11_options *options;
+    const char *pin_source;
+    const char *pin_value;
+} pin_origin;
+
+static void key_free(void *ctx)
+{
+    agent_key *k = ctx;
+    ek_wire_message request = {.type = EK_WIRE_CLOSE, .key = k->handle};
+    uint64_t generation = k->generation;
+    ek_reply reply;
+    int stale;
+
+    /* A courtesy: an agent that is not there any more needs to forget nothing. */
+    if (generation != 0 &&
+        ek_agent_call(k->agent, &request, ek_agent_deadline(1000), &generation, &stale, &reply, NULL) == 0)
+        free(reply.text);
+    ek_secret_free(&k->pin);
+    pthread_mutex_destroy(&k->lock);
+    free(k->uri);
+    ek_wipe(k, sizeof(*k));
+    free(k);
+}
+
+static int ask_open(agent_key *k, const ek_secret *pin, int64_t deadline, ek_reply *reply, ekmotp_error *err)
+{
+    ek_wire_message request = {.type = EK_WIRE_OPEN,
+                               .timeout_ms = k->timeout_ms,
+                               .hash = (uint8_t)k->hash,
+                               .data = (const uint8_t *)k->uri,
+                               .len = strlen(k->uri)};
+    uint64_t generation = 0;
+    int stale, rc;
+
+    if (pin) {
+        request.flags = EK_WIRE_HAS_PIN;
+        request.data2 = pin->bytes;
+        request.len2 = pin->len;
+    }
+    rc = ek_agent_call(k->agent, &request, deadline, &generation, &stale, reply, err);
+    /* The agent ended since the last call, or under this one: one more, with a new one. */
+    if (rc != 0 && stale) {
+        generation = 0;
+        rc = ek_agent_call(k->agent, &request, deadline, &generation, &stale, reply, err);
+    }
+    free(reply->text);
+    if (rc == 0)
+        k->generation = generation;
+    return rc;
+}
+
+static int take_opened(agent_key *k, const ek_reply *reply, ekmotp_error *err)
+{
+    size_t size = ekmotp_hash_size(k->hash);
+
+    if (reply->type != EK_WIRE_OPENED || reply->len != size)
+        return ekmotp_error_set(err, EKMOTP_E_AGENT, "agent: an answer of type %u was not expected",
+                                reply->type);
+    if (k->probe_len > 0 && !ek_equal(k->probe, reply->data, size)) {
+        k->generation = 0;
+        return ekmotp_error_set(err, EKMOTP_E_TOKEN_CHANGED,
+                                "key '%.200s': it gives another MAC than before; the token or the key was "
+                                "exchanged. Open the key anew if that is what you did",
+                                k->uri);
+    }
+    memcpy(k->probe, reply->data, size);
+    k->probe_len = size;
+    k->handle = reply->key;
+    return 0;
+}
+
+/* Opens the key in the agent; the PIN comes from origin the first time, and from memory afterwards. */
+static int open_key(agent_key *k, const pin_origin *origin, int64_t deadline, ekmotp_error *err)
+{
+    char token[256];
+    ek_reply reply;
+    int rc = ask_open(k, NULL, deadline, &reply, err);
+
+    if (rc == 0 && reply.type == EK_WIRE_PIN_NEEDED) {
+        memcpy(token, reply.data, reply.len + 1);
+        k->generation = 0;
+        if (origin) {
+            rc = ek_client_pin_get(origin->options, origin->pin_source, origin->pin_value, token, &k->pin,
+                                   err);
+            deadline = ek_agent_deadline(k->timeout_ms); /* people think longer than tokens */
+            if (rc == 0)
+                (void)!mlock(k->pin, sizeof(*k->pin) + k->pin->len);
+        } else if (!k->pin) {
+            rc =
+                ekmotp_error_set(err, k->pin_refused ? EKMOTP_E_PIN_INCORRECT : EKMOTP_E_PIN_MISSING,
+                                 "token '%s': it wants a PIN again and %s; open the key anew", token,
+                                 k->pin_refused ? "refused the one that was given" : "none was given before");
+        }
+        if (rc == 0)
+            rc = ask_open(k, k->pin, deadline, &reply, err);
+        if (rc == EKMOTP_E_PIN_INCORRECT || rc == EKMOTP_E_PIN_LOCKED) {
+            ek_secret_free(&k->pin);
+            k->pin_refused = 1;
+        }
+    }
+    return rc == 0 ? take_opened(k, &reply, err) : rc;
+}
+
+/* The handle of the key at the agent; opens it again where the link is not the one that knew it. */
+static int ensure_open(agent_key *k, int anew, uint64_t seen, int64_t deadline, uint32_t *handle,
+                       uint64_t *generation, ekmotp_error *err)
+{
+    struct timespec until = ek_deadline_timespec(deadline);
+    int rc = 0;
+
+    if (pthread_mutex_clocklock(&k->lock, CLOCK_MONOTONIC, &until) != 0)
+        return ekmotp_error_set(err, EKMOTP_E_TOKEN_TIMEOUT,
+                                "agent: the key could not be opened again in time");
+    /* Of several threads that saw the same link go, one opens the key and the others find it done. */
+    if (k->generation == 0 || (anew && k->generation == seen)) {
+        k->generation = 0;
+        rc = open_key(k, NULL, deadline, err);
+    }
+    *handle = k->handle;
+    *generation = k->generation;
+    pthread_mutex_unlock(&k->lock);
+    return rc;
+}
+
+static int key_mac(void *ctx, const uint8_t *msg, size_t msg_len, uint8_t *out, ekmotp_error *err)
+{
+    agent_key *k = ctx;
+    int64_t deadline = ek_agent_deadline(k->timeout_ms);
+    uint64_t generation = 0;
+    ek_reply reply;
+    int stale = 0, rc;
+
+    for (int attempt = 0;; attempt++) {
+        ek_wire_message request = {
+            .type = EK_WIRE_MAC, .timeout_ms = k->timeout_ms, .data = msg, .len = msg_len};
+
+        rc = ensure_open(k, stale, generation, deadline, &request.key, &generation, err);
+        if (rc != 0)
+            return rc;
+        rc = ek_agent_call(k->agent, &request, deadline, &generation, &stale, &reply, err);
+        if (rc == 0 || !stale || attempt == 1)
+            break;
+    }
+    if (rc != 0)
+        return rc;
+    if (reply.type != EK_WIRE_MAC_IS || reply.len != ekmotp_hash_size(k->hash)) {
+        free(reply.text);
+        return ekmotp_error_set(err, EKMOTP_E_AGENT, "agent: an answer of type %u was not expected",
+                                reply.type);
+    }
+    memcpy(out, reply.data, reply.len);
+    return 0;
+}
+
+static const ekmotp_key_ops agent_key_ops = {.mac = key_mac, .free = key_free, .slow = 1};
+
+int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11_options *options,
+                          ekmotp_key **out, ekmotp_error *err)
+{
+    static const ekmotp_p11_options defaults;
+    char *pin_source = NULL, *pin_value = NULL;
+    const ekmotp_p11_options *o = options ? options : &defaults;
+    pin_origin origin;
+    agent_key *k;
+    int rc;
+
+    if (!agent || !uri || (o->hash != 0 && ekmotp_hash_size(o->hash) == 0))
+        return ekmotp_error_set(err, EKMOTP_E_INVAL, "agent: no agent, no URI or no such hash");
+    k = calloc(1, sizeof(*k));
+    if (!k)
+        return ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
+    pthread_mutex_init(&k->lock, NULL);
+    k->agent = agent;
+    k->hash = o->hash ? o->hash : EKMOTP_HASH_SHA256;
+    k->timeout_ms = ek_agent_timeout(o->timeout_ms);
+    rc = ek_uri_text_split(uri, &k->uri, &pin_source, &pin_value, err);
+    if (rc == 0 && strlen(k->uri) > EK_WIRE_URI_MAX)
+        rc = ekmotp_error_set(err, EKMOTP_E_URI, "PKCS#11 URI: it is longer than %d bytes", EK_WIRE_URI_MAX);
+    if (rc == 0) {
+        origin = (pin_origin){o, pin_source, pin_value};
+        rc = open_key(k, &origin, ek_agent_deadline(k->timeout_ms), err);
+    }
+    if (pin_value)
+        ek_wipe(pin_value, strlen(pin_value));
+    free(pin_value);
+    free(pin_source);
+    if (rc != 0) {
+        key_free(k);
+        return rc;
+    }
+    return ekmotp_key_new(k->hash, &agent_key_ops, k, out, err);
+}
