@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154,SC2034 # test.sh sets, tests use
 #
 # common.sh: what the tests of the client share, after test.sh: a certificate, a key, a server that can
 # misbehave, and requests whose exit code and message are checked.

@@ -75,4 +75,6 @@ good --show-derived "https://localhost:$port/get"
 first=$(sed -n 's/.*--show-derived): //p' "$tmp/messages")
 good --show-derived "https://localhost:$port/get"
 second=$(sed -n 's/.*--show-derived): //p' "$tmp/messages")
-[ -n "$first" ] && [ "$first" != "$second" ] || die "two connections, one derived value: $first $second"
+if [ -z "$first" ] || [ "$first" = "$second" ]; then
+    die "two connections, one derived value: $first $second"
+fi
