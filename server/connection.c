@@ -14,6 +14,7 @@
 #define LINGER_SECONDS 2
 
 static int ex_index = -1;
+static uint64_t last_serial; /* over all loops; atomic */
 
 int ek_connection_global_init(ekmotp_error *err)
 {
@@ -159,7 +160,7 @@ static void link_in(ek_connection *c)
     if (c->next)
         c->next->previous = c;
     c->loop->connections = c;
-    c->serial = ++c->loop->serial;
+    c->serial = __atomic_add_fetch(&last_serial, 1, __ATOMIC_RELAXED);
     ek_count(&c->loop->counts.opened);
 }
 

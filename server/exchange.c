@@ -42,6 +42,16 @@ static void log_verdict(ek_log_line *line, const ekmotp_verdict *verdict)
         ek_log_string(line, "detail", verdict->detail.message);
 }
 
+/* Without the query, which may hold what is nobody's business. */
+static void log_target(ek_log_line *line, const ek_head *head)
+{
+    const char *query = memchr(head->target.at, '?', head->target.len);
+    size_t len = query ? (size_t)(query - head->target.at) : head->target.len;
+
+    ek_log_text(line, "method", head->method.at, head->method.len);
+    ek_log_text(line, "path", head->target.at, len < 256 ? len : 256);
+}
+
 static void log_request(const ek_connection *c, const ek_head *head, int status,
                         const ekmotp_verdict *verdict, const char *why)
 {
@@ -58,8 +68,7 @@ static void log_request(const ek_connection *c, const ek_head *head, int status,
     if (why)
         ek_log_string(&line, "why", why);
     if (head) {
-        ek_log_bytes(&line, "method", head->method.at, head->method.len);
-        ek_log_bytes(&line, "path", head->target.at, head->target.len < 128 ? head->target.len : 128);
+        log_target(&line, head);
     }
     ek_log_end(&line);
 }

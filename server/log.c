@@ -140,6 +140,12 @@ void ek_log_string(ek_log_line *line, const char *name, const char *value)
         put_member(line, name, value, strlen(value));
 }
 
+void ek_log_text(ek_log_line *line, const char *name, const char *text, size_t len)
+{
+    if (line->enabled)
+        put_member(line, name, text, len);
+}
+
 void ek_log_bytes(ek_log_line *line, const char *name, const void *bytes, size_t len)
 {
     const unsigned char *p = bytes;

@@ -29,6 +29,8 @@ int ek_log_enabled(ek_log_level level);
 /* Begins a line; add members, then end it. */
 void ek_log_begin(ek_log_line *line, ek_log_level level, const char *event);
 void ek_log_string(ek_log_line *line, const char *name, const char *value);
+/* Visible ASCII, as a request's target is. */
+void ek_log_text(ek_log_line *line, const char *name, const char *text, size_t len);
 /* Any bytes: what is no visible ASCII, and '%', appears as %XX. */
 void ek_log_bytes(ek_log_line *line, const char *name, const void *bytes, size_t len);
 void ek_log_number(ek_log_line *line, const char *name, uint64_t value);

@@ -21,7 +21,6 @@ typedef struct ek_loop {
     unsigned index;
     struct event_base *base;
     struct ek_connection *connections; /* doubly linked */
-    uint64_t serial;                   /* of the last connection */
     SSL_CTX *tls;
     ekmotp_snapshot *snapshot; /* NULL in benchmarks without a directory */
     ekmotp_lookup lookup;
