@@ -31,7 +31,6 @@ typedef struct agent_key {
 typedef struct pin_origin {
     const ekmotp_p11_options *options;
     const char *pin_source;
-    const char *pin_value;
 } pin_origin;
 
 static void key_free(void *ctx)
@@ -111,8 +110,7 @@ static int open_key(agent_key *k, const pin_origin *origin, int64_t deadline, ek
         memcpy(token, reply.data, reply.len + 1);
         k->generation = 0;
         if (origin) {
-            rc = ek_client_pin_get(origin->options, origin->pin_source, origin->pin_value, token, &k->pin,
-                                   err);
+            rc = ek_client_pin_get(origin->options, origin->pin_source, token, &k->pin, err);
             deadline = ek_agent_deadline(k->timeout_ms); /* people think longer than tokens */
             if (rc == 0)
                 (void)!mlock(k->pin, sizeof(*k->pin) + k->pin->len);
@@ -189,7 +187,7 @@ int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11
                           ekmotp_key **out, ekmotp_error *err)
 {
     static const ekmotp_p11_options defaults;
-    char *pin_source = NULL, *pin_value = NULL;
+    char *pin_source = NULL;
     const ekmotp_p11_options *o = options ? options : &defaults;
     pin_origin origin;
     agent_key *k;
@@ -204,16 +202,13 @@ int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11
     k->agent = agent;
     k->hash = o->hash ? o->hash : EKMOTP_HASH_SHA256;
     k->timeout_ms = ek_agent_timeout(o->timeout_ms);
-    rc = ek_uri_text_split(uri, &k->uri, &pin_source, &pin_value, err);
+    rc = ek_uri_text_split(uri, &k->uri, &pin_source, err);
     if (rc == 0 && strlen(k->uri) > EK_WIRE_URI_MAX)
         rc = ekmotp_error_set(err, EKMOTP_E_URI, "PKCS#11 URI: it is longer than %d bytes", EK_WIRE_URI_MAX);
     if (rc == 0) {
-        origin = (pin_origin){o, pin_source, pin_value};
+        origin = (pin_origin){o, pin_source};
         rc = open_key(k, &origin, ek_agent_deadline(k->timeout_ms), err);
     }
-    if (pin_value)
-        ek_wipe(pin_value, strlen(pin_value));
-    free(pin_value);
     free(pin_source);
     if (rc != 0) {
         key_free(k);

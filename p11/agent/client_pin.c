@@ -46,8 +46,8 @@ static int from_callback(const ekmotp_p11_options *o, const char *token, ek_secr
     return rc;
 }
 
-int ek_client_pin_get(const ekmotp_p11_options *o, const char *pin_source, const char *pin_value,
-                      const char *token, ek_secret **out, ekmotp_error *err)
+int ek_client_pin_get(const ekmotp_p11_options *o, const char *pin_source, const char *token, ek_secret **out,
+                      ekmotp_error *err)
 {
     if (o->pin_source)
         return from_file(o->pin_source, out, err);
@@ -59,13 +59,6 @@ int ek_client_pin_get(const ekmotp_p11_options *o, const char *pin_source, const
         if (strncmp(pin_source, "file:", 5) == 0)
             pin_source += strncmp(pin_source + 5, "//", 2) == 0 ? 7 : 5;
         return from_file(pin_source, out, err);
-    }
-    if (pin_value) {
-        if (strlen(pin_value) > EKMOTP_PIN_MAX)
-            return ekmotp_error_set(err, EKMOTP_E_URI, "PKCS#11 URI: the PIN is longer than %d bytes",
-                                    EKMOTP_PIN_MAX);
-        *out = ek_secret_new(pin_value, strlen(pin_value));
-        return *out ? 0 : ekmotp_error_set(err, EKMOTP_E_NOMEM, "PIN: no memory");
     }
     if (o->pin)
         return from_callback(o, token, out, err);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "lib/common/secret.h"
 #include "p11/agent/uri_text.h"
 
 #include <stdlib.h>
@@ -113,7 +112,6 @@ static int decode(const attribute *a, char **out, ekmotp_error *err)
             i += 2;
         }
         if (c == 0) {
-            ek_wipe(text, n);
             free(text);
             return ekmotp_error_set(err, EKMOTP_E_URI, "PKCS#11 URI: the value of %.*s has a bad %% sequence",
                                     (int)a->name_len, a->name);
@@ -126,40 +124,31 @@ static int decode(const attribute *a, char **out, ekmotp_error *err)
     return 0;
 }
 
-int ek_uri_text_split(const char *uri, char **plain, char **pin_source, char **pin_value, ekmotp_error *err)
+int ek_uri_text_split(const char *uri, char **plain, char **pin_source, ekmotp_error *err)
 {
-    static const char *const names[] = {"pin-source", "pin-value", NULL};
-    const char *at = start_of(uri);
-    char *source = NULL, *value = NULL, *text = NULL;
-    int rc = 0, query = 0;
-    attribute a;
+    static const char *const names[] = {"pin-source", NULL};
+    char *source = NULL, *text;
+    int rc;
 
-    if (at == uri)
+    if (start_of(uri) == uri)
         return ekmotp_error_set(err, EKMOTP_E_URI,
-                                "key: '%.60s' is not a PKCS#11 URI; it begins with "
-                                "pkcs11: (RFC 7512)",
-                                uri);
-    while (rc == 0 && next_attribute(&at, &query, &a)) {
-        if (is_named(&a, names[0]))
-            rc = decode(&a, &source, err);
-        else if (is_named(&a, names[1]))
-            rc = decode(&a, &value, err);
+                                "key: '%.60s' is not a PKCS#11 URI; it begins with pkcs11: (RFC 7512)", uri);
+    if (ek_uri_text_has(uri, "pin-value"))
+        return ekmotp_error_set(
+            err, EKMOTP_E_URI,
+            "PKCS#11 URI: pin-value shows the PIN to every user of this machine; write it into "
+            "a file and name that with pin-source");
+    rc = ek_uri_text_value(uri, names[0], &source, err);
+    if (rc != 0)
+        return rc;
+    text = without(uri, names);
+    if (!text) {
+        free(source);
+        return ekmotp_error_set(err, EKMOTP_E_NOMEM, "PKCS#11 URI: out of memory");
     }
-    if (rc == 0) {
-        text = without(uri, names);
-        rc = text ? 0 : ekmotp_error_set(err, EKMOTP_E_NOMEM, "PKCS#11 URI: out of memory");
-    }
-    if (rc == 0) {
-        *plain = text;
-        *pin_source = source;
-        *pin_value = value;
-        return 0;
-    }
-    if (value)
-        ek_wipe(value, strlen(value));
-    free(value);
-    free(source);
-    return rc;
+    *plain = text;
+    *pin_source = source;
+    return 0;
 }
 
 int ek_uri_text_has(const char *uri, const char *name)

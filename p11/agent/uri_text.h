@@ -10,11 +10,11 @@
 #include <stddef.h>
 
 /*
- * The URI without pin-source and pin-value, the only form that is sent to an agent. The three texts are the
- * caller's to free (pin_value is to be wiped first); pin_source and pin_value are decoded, NULL where the URI
- * has none. EKMOTP_E_URI, EKMOTP_E_NOMEM.
+ * The URI without pin-source, the only form that is sent to an agent, and the decoded pin-source (NULL where
+ * there is none); both are the caller's to free. EKMOTP_E_URI also for pin-value: a PIN in a URI is a PIN in
+ * argv, for every user to see. EKMOTP_E_NOMEM.
  */
-int ek_uri_text_split(const char *uri, char **plain, char **pin_source, char **pin_value, ekmotp_error *err)
+int ek_uri_text_split(const char *uri, char **plain, char **pin_source, ekmotp_error *err)
     __attribute__((warn_unused_result));
 
 /* 1 if an attribute of this name is in the URI. */
