@@ -46,7 +46,7 @@ fuzz()
         return 2
     fi
     mkdir -p "$out/corpus/$1" "$out/found"
-    [ "$1" = record ] || [ "$1" = wire ] || options=("-dict=$here/jose.dict")
+    [ ! -f "$here/$1.dict" ] || options=("-dict=$here/$1.dict")
     # libFuzzer's fork and job modes are not needed: each target is a process of its own.
     "$out/fuzz_$1" -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
         -artifact_prefix="$out/found/$1-" ${options[@]+"${options[@]}"} "$out/corpus/$1" "$here/corpus/$1"
