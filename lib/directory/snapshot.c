@@ -164,7 +164,7 @@ size_t ekmotp_snapshot_count(const ekmotp_snapshot *snapshot)
 
 size_t ekmotp_snapshot_memory(const ekmotp_snapshot *snapshot)
 {
-    return sizeof(*snapshot) + snapshot->table.size + (snapshot->table.mask + 1) * 2 * sizeof(uint32_t);
+    return sizeof(*snapshot) + ek_table_memory(&snapshot->table);
 }
 
 ekmotp_lookup ekmotp_snapshot_lookup(const ekmotp_snapshot *snapshot)
