@@ -36,30 +36,40 @@ CK_RV ek_key_sign(const ek_token_key *key, const ek_lease *lease, const uint8_t 
 
 /* ---- opening ---- */
 
+/* Another key of this process has logged in: its PIN is kept for a healing of this one. */
+static void borrow_pin(ek_token_key *key, const ek_token *token)
+{
+    if (!key->pin)
+        key->pin = ek_pin_taken_find(token->identity);
+    if (key->pin && !key->taken)
+        key->taken = ek_pin_taken_add(token->identity, key->pin);
+}
+
 static int log_in(ek_token_key *key, const ek_token *token, CK_SESSION_HANDLE session, ekmotp_error *err)
 {
     ek_secret *pin = NULL;
     int rc;
 
-    if (ek_token_is_logged_in(token, session))
+    if (ek_token_is_logged_in(token, session)) {
+        borrow_pin(key, token);
         return 0;
-    if (!key->pin && !ek_pin_named(key->uri, &key->pin_options)) {
+    }
+    if (key->pin)
+        return ek_token_login(token, session, key->pin, err);
+    if (!ek_pin_named(key->uri, &key->pin_options)) {
         if (!ek_token_wants_pin(token))
             return 0;
         if (ek_token_has_keypad(token))
             return ek_token_login(token, session, NULL, err);
     }
-    if (key->pin)
-        return ek_token_login(token, session, key->pin, err);
     rc = ek_pin_get(key->uri, &key->pin_options, token->label, &pin, err);
-    /* A callback is asked once in the life of a key. */
-    key->pin_options.pin = NULL;
     if (rc != 0)
         return rc;
     rc = ek_token_login(token, session, pin, err);
     if (rc == 0) {
         key->pin = pin;
         pin = NULL;
+        borrow_pin(key, token);
     }
     ek_secret_free(&pin);
     return rc;
@@ -140,20 +150,30 @@ out:
     return rc;
 }
 
+/* Closes the sessions, unless a restart has ended them already. */
+static void close_sessions(ek_token_key *key)
+{
+    unsigned generation;
+
+    if (ek_module_enter(key->token.module, &generation, NULL) != 0)
+        return;
+    if (ek_sessions_running(&key->sessions, generation))
+        ek_sessions_close(&key->sessions);
+    ek_module_leave(key->token.module);
+}
+
 static void key_free(void *ctx)
 {
     ek_token_key *key = ctx;
-    unsigned generation;
 
     if (!key)
         return;
+    /* A fork frees the memory and lets sessions, module and locks be: they are its parent's. */
+    if (key->token.module && ek_module_is_ours(key->token.module)) {
+        close_sessions(key);
+        ek_pin_taken_free(&key->taken);
+    }
     if (key->token.module) {
-        /* Not in a fork, and not after a restart: there the handles mean nothing. */
-        if (ek_module_enter(key->token.module, &generation, NULL) == 0) {
-            if (ek_sessions_running(&key->sessions, generation))
-                ek_sessions_close(&key->sessions);
-            ek_module_leave(key->token.module);
-        }
         ek_sessions_destroy(&key->sessions);
         ek_token_clear(&key->token);
     }
@@ -277,6 +297,8 @@ int ekmotp_p11_key_open(const char *uri, const ekmotp_p11_options *options, ekmo
     ek_sessions_init(&key->sessions, &key->token);
     if ((rc = ek_key_open_on(key, &key->token, 1, err)) != 0)
         goto out;
+    /* The caller's function was for this call. A healing has the PIN, or a file, or none. */
+    key->pin_options.pin = NULL;
     hash = key->hash;
     rc = ekmotp_key_new(hash, &token_ops, key, out, err);
     key = NULL;

@@ -33,6 +33,7 @@ typedef struct ek_token_key {
     /* The healing thread alone touches these. */
     ekmotp_p11_options pin_options; /* pin_source is owned */
     ek_secret *pin;                 /* the one that the token took, or NULL */
+    ek_pin_taken *taken;            /* the same, for the other keys of this token */
 } ek_token_key;
 
 /* Where and how an operation failed. */

@@ -150,6 +150,11 @@ ek_module *ek_module_ref(ek_module *module)
     return module;
 }
 
+int ek_module_is_ours(const ek_module *module)
+{
+    return module->pid == getpid();
+}
+
 void ek_module_free(ek_module **module)
 {
     ek_module *m = module ? *module : NULL;

@@ -37,6 +37,8 @@ int ek_modules_open(const ek_uri *uri, ek_modules *out, ekmotp_error *err)
 void ek_modules_close(ek_modules *modules);
 
 ek_module *ek_module_ref(ek_module *module);
+/* 0 in a process that forked from the one that loaded it: there nothing of it may be touched. */
+int ek_module_is_ours(const ek_module *module);
 /* The last owner finalises and unloads. NULL-safe. */
 void ek_module_free(ek_module **module);
 

@@ -135,3 +135,67 @@ int ek_pin_refused(const char *token, const ek_secret *pin)
     pthread_mutex_unlock(&refused_lock);
     return found;
 }
+
+/* ---- taken ---- */
+
+struct ek_pin_taken {
+    ek_pin_taken *next;
+    char *token;
+    ek_secret *pin;
+};
+
+static pthread_mutex_t taken_lock = PTHREAD_MUTEX_INITIALIZER;
+static ek_pin_taken *taken_first;
+
+static void taken_destroy(ek_pin_taken *taken)
+{
+    free(taken->token);
+    ek_secret_free(&taken->pin);
+    free(taken);
+}
+
+ek_pin_taken *ek_pin_taken_add(const char *token, const ek_secret *pin)
+{
+    ek_pin_taken *taken = calloc(1, sizeof(*taken));
+
+    if (!taken)
+        return NULL;
+    taken->token = strdup(token);
+    taken->pin = ek_secret_new(pin->bytes, pin->len);
+    if (!taken->token || !taken->pin) {
+        taken_destroy(taken);
+        return NULL;
+    }
+    pthread_mutex_lock(&taken_lock);
+    taken->next = taken_first;
+    taken_first = taken;
+    pthread_mutex_unlock(&taken_lock);
+    return taken;
+}
+
+void ek_pin_taken_free(ek_pin_taken **taken)
+{
+    if (!*taken)
+        return;
+    pthread_mutex_lock(&taken_lock);
+    for (ek_pin_taken **at = &taken_first; *at; at = &(*at)->next)
+        if (*at == *taken) {
+            *at = (*taken)->next;
+            break;
+        }
+    pthread_mutex_unlock(&taken_lock);
+    taken_destroy(*taken);
+    *taken = NULL;
+}
+
+ek_secret *ek_pin_taken_find(const char *token)
+{
+    ek_secret *pin = NULL;
+
+    pthread_mutex_lock(&taken_lock);
+    for (const ek_pin_taken *at = taken_first; at && !pin; at = at->next)
+        if (strcmp(at->token, token) == 0)
+            pin = ek_secret_new(at->pin->bytes, at->pin->len);
+    pthread_mutex_unlock(&taken_lock);
+    return pin;
+}

@@ -26,4 +26,17 @@ int ek_pin_named(const ek_uri *uri, const ekmotp_p11_options *options);
 void ek_pin_refused_add(const char *token, const ek_secret *pin);
 int ek_pin_refused(const char *token, const ek_secret *pin);
 
+/*
+ * The PINs that tokens have taken, one entry for each open key: a second key of a token that is logged in
+ * already needs the PIN of the first for its healing, and nobody is asked again. Thread-safe.
+ */
+typedef struct ek_pin_taken ek_pin_taken;
+
+/* NULL: no memory (then that key cannot heal by itself). */
+ek_pin_taken *ek_pin_taken_add(const char *token, const ek_secret *pin);
+/* Wipes the entry; NULL-safe. */
+void ek_pin_taken_free(ek_pin_taken **taken);
+/* A copy of the PIN that the token took from another key, or NULL. */
+ek_secret *ek_pin_taken_find(const char *token);
+
 #endif
