@@ -42,6 +42,10 @@ def serve(plain):
                           'WWW-Authenticate: EKMOTP realm="python"\r\n\r\nrefused')
                 say("refused %s" % e)
             connection.sendall(answer.encode())
+            if fields.get("connection") == "close":
+                connection.shutdown()
+                plain.close()
+                return
     except (SSL.Error, OSError) as e:
         say("connection ended: %r" % e)
 

@@ -1,0 +1,357 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the interop matrix: every client against every server.
+
+A cell is one client, server, TLS version, profile, hash and certificate, named with slashes between, as in
+ekmotp/node/1.3/v1/SHA-256/ec. It starts the server, lets the client make requests that must be accepted,
+and then what must be refused: one bit of the proof changed, the same proof again, the same proof on a
+second connection. Green: all of that was seen. Red: something else was seen. Grey: it cannot run here, and
+the cell says why.
+"""
+import argparse
+import html
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CLIENTS = ("ekmotp", "node", "python")
+SERVERS = ("ekmotpd", "node", "python")
+V1 = ("v1", "v1-jws", "v1-jwe")
+COMPAT = ("compat-apikey", "compat-apikey-hmac", "compat-jws", "compat-jwe")
+HASHES = ("SHA-256", "SHA-384", "SHA-512")
+KEY_SIZE = {"SHA-256": 32, "SHA-384": 48, "SHA-512": 64}
+SECONDS = 30  # for one step of a cell
+
+
+class Failed(Exception):
+    """The cell is red."""
+
+
+class Absent(Exception):
+    """The cell is grey."""
+
+
+def all_cells():
+    """Whole blocks: client x server x TLS; client x server x profile; profile x hash; certificates."""
+    cells = [(c, s, t, "v1", "SHA-256", "ec") for c, s, t in product(CLIENTS, SERVERS, ("1.3", "1.2"))]
+    ours = [(c, s) for c, s in product(CLIENTS, SERVERS) if c == "ekmotp" or s == "ekmotpd"]
+    for (c, s), p in product(ours, V1[1:] + COMPAT):
+        cells.append((c, s, "1.3", p, "SHA-256", "ec"))
+    for (c, s), p, h in product(ours, V1, HASHES[1:]):
+        cells.append((c, s, "1.3", p, h, "ec"))
+    cells += [("ekmotp", "ekmotpd", "1.2", p, "SHA-256", "ec") for p in V1[1:] + COMPAT]
+    cells += [("ekmotp", "ekmotpd", t, "v1", "SHA-256", k) for t in ("1.3", "1.2") for k in ("rsa", "ed25519")]
+    return cells
+
+
+def quick_cells():
+    """What ./dev check runs: each stack against ours in both versions, each profile and hash once."""
+    cells = [c for c in all_cells() if c[3:] == ("v1", "SHA-256", "ec") and
+             (c[0] == "ekmotp" or c[1] == "ekmotpd")]
+    cells += [c for c in all_cells() if c[:3] in (("node", "ekmotpd", "1.3"), ("ekmotp", "node", "1.3"))
+              and c[3:] != ("v1", "SHA-256", "ec") and (c[4] == "SHA-256" or c[3] == "v1")]
+    return cells
+
+
+class Runner:
+    def __init__(self, build, folder):
+        self.build, self.folder = build, folder
+        self.certificates = {}
+        self.lock = threading.Lock()
+
+    def program(self, path):
+        full = os.path.join(self.build, path)
+        if not os.access(full, os.X_OK):
+            raise Absent("%s is not built" % path)
+        return full
+
+    def foreign(self, kind, side):
+        """The command of a foreign peer."""
+        if kind == "node":
+            node = shutil.which("node") or shutil.which("nodejs")
+            if not node:
+                raise Absent("nodejs is not installed")
+            return [node, os.path.join(HERE, "node", side + ".js")]
+        if kind == "python":
+            python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+            if subprocess.run([python, "-c", "import OpenSSL, cryptography"], capture_output=True).returncode:
+                raise Absent("python3-openssl is not installed")
+            return [python, "-B", os.path.join(HERE, "python", side + ".py")]
+
+    def certificate(self, kind):
+        with self.lock:
+            if kind not in self.certificates:
+                folder = os.path.join(self.folder, "tls-" + kind)
+                script = ('cannot() { echo "$*" >&2; exit 1; }; . "$1/tests/lib/tls.sh"; '
+                          'make_certificate "$2" "$3"')
+                subprocess.run(["bash", "-euc", script, "-", os.path.join(HERE, "..", ".."), folder, kind],
+                               check=True)
+                self.certificates[kind] = folder
+            return self.certificates[kind]
+
+
+class Cell:
+    def __init__(self, runner, cell):
+        self.runner, self.name = runner, "/".join(cell)
+        self.client, self.server, self.tls, self.profile, self.hash, self.kind = cell
+        self.log, self.state, self.reason, self.seconds = [], "grey", "", 0
+        self.process, self.output = None, None
+
+    def run(self):
+        start = time.monotonic()
+        self.folder = tempfile.mkdtemp(dir=self.runner.folder)
+        try:
+            self.tls_folder = self.runner.certificate(self.kind)
+            self.write_key("key", os.urandom(KEY_SIZE[self.hash]))
+            self.start()
+            if self.client == "ekmotp":
+                self.ask_with_ours()
+            else:
+                self.step(self.runner.foreign(self.client, "client") + [
+                    "--url", self.url, "--ca", self.path("ca"), "--client-key", self.path("key"),
+                    "--profile", self.profile, "--hash", self.hash, "--tls", self.tls], 0)
+            self.state = "green"
+        except Absent as e:
+            self.state, self.reason = "grey", str(e)
+        except Exception as e:  # whatever it was, the cell is not green
+            self.state, self.reason = "red", "%s: %s" % (type(e).__name__, e)
+        finally:
+            self.stop()
+            self.seconds = time.monotonic() - start
+            shutil.rmtree(self.folder, ignore_errors=True)
+        return self
+
+    def path(self, name):
+        known = {"ca": "ca.pem", "cert": "server.pem", "cert-key": "server.key"}
+        return os.path.join(self.tls_folder if name in known else self.folder, known.get(name, name))
+
+    def write_key(self, name, data):
+        with open(os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as f:
+            f.write(data)
+
+    def step(self, command, status):
+        """Runs a command that must end with this status."""
+        self.log.append("$ " + " ".join(command))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+        self.log.append((done.stdout + done.stderr).rstrip())
+        if done.returncode != status:
+            raise Failed("status %d, not %d: %s" % (done.returncode, status, " ".join(command)))
+        return done.stdout
+
+    def start(self, *more):
+        """Starts the server and waits until it listens."""
+        if self.server == "ekmotpd":
+            ekmotpd = self.runner.program("server/ekmotpd")
+            profile = "v1" if self.profile in V1 else self.profile
+            directory = self.path("clients.db")
+            self.step([ekmotpd, "client", "add", "client1", "--directory", directory, "--key-file",
+                       self.path("key"), "--hash", self.hash, "--profile", profile], 0)
+            command = [ekmotpd, "serve", "--listen", "127.0.0.1:0", "--cert", self.path("cert"), "--key",
+                       self.path("cert-key"), "--directory", directory, "--profile", profile]
+            if profile in ("compat-jws", "compat-jwe"):
+                command += ["--compat-client", "client1"]
+        else:
+            command = self.runner.foreign(self.server, "server") + [
+                "--cert", self.path("cert"), "--cert-key", self.path("cert-key"), "--client-key",
+                self.path("key"), "--profile", self.profile, "--hash", self.hash, "--tls", self.tls, *more]
+        self.log.append("$ " + " ".join(command) + " &")
+        self.output = os.path.join(self.folder, "server.log")
+        with open(self.output, "wb") as out:
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            port = re.search(r"^listening (?:on \S+:)?(\d+)$", self.server_log(), re.M)
+            if port:
+                self.url = "https://localhost:%s/get" % port[1]
+                return
+            time.sleep(0.02)
+        raise Failed("the server does not start")
+
+    def server_log(self):
+        with open(self.output, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.log += ["---- the server's output", self.server_log().rstrip()]
+            self.process = None
+
+    def ours(self, key, status, *more):
+        profile, _, carrier = self.profile.partition("-") if self.profile in V1 else (self.profile, "", "")
+        command = [self.runner.program("client/ekmotp"), "request", "--id", "client1", "--key",
+                   "file:" + self.path(key), "--profile", profile, "--hash", self.hash.replace("-", "").lower(),
+                   "--cacert", self.path("ca"), "--tls" + self.tls.replace(".", ""), *more]
+        if carrier:
+            command += ["--carrier", carrier]
+        if profile == "v1":
+            command += ["--require-server-proof"]
+        return self.step(command + [self.url], status)
+
+    def ask_with_ours(self):
+        """ekmotp request: three requests on one connection; another key; a lying server; a proof sent again."""
+        if self.ours("key", 0, "--repeat", "3").count("ok") < 3 and self.server == "ekmotpd":
+            raise Failed("the body of three answers is not ok")
+        with open(self.path("key"), "rb") as f:
+            key = bytearray(f.read())
+        key[3] ^= 1
+        self.write_key("other-key", key)
+        self.ours("other-key", 5)
+        if self.server == "ekmotpd":
+            return
+        self.replay()
+        if self.profile in V1:
+            self.stop()
+            self.start("--lie", "yes")
+            self.ours("key", 6)
+
+    def replay(self):
+        """What the foreign server saw of the first request, sent again on a connection of its own."""
+        seen = re.search(r"^accepted \S+ (.*)$", self.server_log(), re.M)
+        if not seen:
+            raise Failed("the server has accepted nothing")
+        fields = ["Authorization: " + seen[1]]
+        if self.profile.startswith("compat-apikey"):
+            fields = ["client: client1", "apikey: " + seen[1]]
+        port = self.url.split(":")[2].split("/")[0]
+        text = "\r\n".join(["GET /get HTTP/1.1", "Host: localhost:" + port, "Connection: close", *fields, "", ""])
+        done = subprocess.run(["openssl", "s_client", "-quiet", "-connect", "127.0.0.1:" + port, "-servername",
+                               "localhost", "-CAfile", self.path("ca")], input=text, text=True,
+                              capture_output=True, timeout=SECONDS)
+        answer = done.stdout.splitlines()[:1]
+        self.log += ["$ openssl s_client ... (the first request again)", *answer]
+        if not answer or " 401" not in answer[0]:
+            raise Failed("the same proof on a second connection: %s" % answer)
+
+
+def versions(build):
+    found = []
+    for what, command in (
+            ("system", ["sh", "-c", ". /etc/os-release; echo $PRETTY_NAME"]),
+            ("GnuTLS", ["pkg-config", "--modversion", "gnutls"]),
+            ("OpenSSL", ["openssl", "version"]),
+            ("libcurl", ["pkg-config", "--modversion", "libcurl"]),
+            ("Node", ["node", "-p", "process.version + ', OpenSSL ' + process.versions.openssl"]),
+            ("Python", ["/usr/bin/python3", "-c", "import sys, OpenSSL; print(sys.version.split()[0], "
+                        "'pyOpenSSL', OpenSSL.__version__, OpenSSL.SSL.SSLeay_version(0).decode())"])):
+        try:
+            out = subprocess.run(command, capture_output=True, text=True, timeout=30)
+            found.append((what, out.stdout.strip() if out.returncode == 0 else "not here"))
+        except OSError:
+            found.append((what, "not here"))
+    return found
+
+
+def tables(cells):
+    """Blocks of (title, row names, column names, cell by (row, column))."""
+    blocks = {}
+    for c in cells:
+        row = "%s to %s" % (c.client, c.server)
+        title = "TLS %s, %s certificate" % (c.tls, {"ec": "ECDSA", "rsa": "RSA", "ed25519": "Ed25519"}[c.kind])
+        blocks.setdefault(title, {})[(row, "%s %s" % (c.profile, c.hash))] = c
+    for title, found in blocks.items():
+        yield (title, list(dict.fromkeys(r for r, _ in found)), list(dict.fromkeys(k for _, k in found)), found)
+
+
+def write_markdown(path, cells, about):
+    mark = {"green": "yes", "red": "**NO**", "grey": "-"}
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("# The interop matrix\n\nWritten by `./dev matrix`; `./dev matrix CELL` repeats one cell. Each \"yes\" "
+                  "stands for requests that were\naccepted and for their negative twins: one bit of the proof changed, "
+                  "the same proof again, the same proof on\na second connection, each refused. \"-\" did not run; the "
+                  "reasons are below.\n\n")
+        out.writelines("- %s: %s\n" % item for item in about)
+        for title, rows, columns, found in tables(cells):
+            out.write("\n## %s\n\n| |%s|\n|---|%s\n" % (title, "|".join(columns), "---|" * len(columns)))
+            for row in rows:
+                marks = (mark[found[row, k].state] if (row, k) in found else "" for k in columns)
+                out.write("| %s | %s |\n" % (row, " | ".join(marks)))
+        reasons = sorted({c.reason for c in cells if c.state == "grey"})
+        if reasons:
+            out.write("\nDid not run: %s.\n" % "; ".join(reasons))
+
+
+def write_html(path, cells, about):
+    style = ("body{font:15px/1.5 sans-serif;margin:2em auto;max-width:75em;padding:0 1em}table{border-collapse:collapse}"
+             "td,th{border:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top}.green{background:#d4f4d4}"
+             ".red{background:#f8c8c8}.grey{background:#e4e4e4}pre{white-space:pre-wrap;max-width:60em;font-size:12px}"
+             "summary{cursor:pointer}")
+    with open(path, "w", encoding="utf-8") as out:
+        out.write("<!DOCTYPE html><html lang=en><meta charset=utf-8><title>ekmotp interop</title><style>%s</style>"
+                  "<h1>ekmotp: the interop matrix</h1><ul>%s</ul>" % (style, "".join(
+                      "<li>%s: %s" % tuple(map(html.escape, item)) for item in about)))
+        for title, rows, columns, found in tables(cells):
+            out.write("<h2>%s</h2><table><tr><th>%s</tr>" % (html.escape(title), "".join(
+                "<th>" + html.escape(k) for k in columns)))
+            for row in rows:
+                out.write("<tr><th>" + html.escape(row))
+                for k in columns:
+                    c = found.get((row, k))
+                    if not c:
+                        out.write("<td>")
+                        continue
+                    word = {"green": "yes", "red": "NO", "grey": "not run"}[c.state]
+                    out.write("<td class=%s><details><summary>%s</summary>%s<pre>./dev matrix %s\n\n%s</pre></details>" % (
+                        c.state, word, html.escape(c.reason), html.escape(c.name), html.escape("\n".join(c.log))))
+                out.write("</tr>")
+            out.write("</table>")
+        out.write("</html>\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev matrix", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build/plain", help="folder of the build (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="the short run that ./dev check makes")
+    parser.add_argument("--list", action="store_true", help="print the names of the cells")
+    parser.add_argument("--html", metavar="FILE", help="write a page to look at")
+    parser.add_argument("--markdown", metavar="FILE", help="write the page docs/interop.md")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="cells at once")
+    parser.add_argument("cells", nargs="*", metavar="CELL", help="names, or beginnings of names")
+    args = parser.parse_args()
+    chosen = quick_cells() if args.quick else all_cells()
+    if args.cells:
+        chosen = [c for c in all_cells() if any("/".join(c).startswith(n) for n in args.cells)]
+        if not chosen:
+            parser.error("no cell begins with %s; --list names them" % " or ".join(args.cells))
+    if args.list:
+        print("\n".join("/".join(c) for c in chosen))
+        return 0
+    folder = tempfile.mkdtemp(prefix="ekmotp-matrix.", dir="/tmp")
+    done = []
+    try:
+        runner = Runner(os.path.abspath(args.build), folder)
+        with ThreadPoolExecutor(args.jobs) as pool:
+            for cell in pool.map(lambda c: Cell(runner, c).run(), chosen):
+                done.append(cell)
+                print("%3d/%d %-5s %s %.1f s %s" % (len(done), len(chosen), cell.state, cell.name, cell.seconds,
+                                                  cell.reason.splitlines()[0] if cell.reason else ""), flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    for cell in done:
+        if cell.state == "red":
+            print("\n==== %s: %s\n%s\nrepeat it: ./dev matrix %s" % (
+                cell.name, cell.reason, "\n".join(cell.log)[-6000:], cell.name))
+    if args.html:
+        write_html(args.html, done, versions(args.build))
+    if args.markdown:
+        write_markdown(args.markdown, done, versions(args.build))
+    count = {state: sum(c.state == state for c in done) for state in ("green", "red", "grey")}
+    print("matrix: %(green)d green, %(red)d red, %(grey)d grey" % count)
+    return 1 if count["red"] or not count["green"] else 0
+
+
+sys.exit(main())
