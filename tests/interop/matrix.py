@@ -80,11 +80,10 @@ class Runner:
             if not node:
                 raise Absent("nodejs is not installed")
             return [node, os.path.join(HERE, "node", side + ".js")]
-        if kind == "python":
-            python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-            if subprocess.run([python, "-c", "import OpenSSL, cryptography"], capture_output=True).returncode:
-                raise Absent("python3-openssl is not installed")
-            return [python, "-B", os.path.join(HERE, "python", side + ".py")]
+        python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+        if subprocess.run([python, "-c", "import OpenSSL, cryptography"], capture_output=True).returncode:
+            raise Absent("python3-openssl is not installed")
+        return [python, "-B", os.path.join(HERE, "python", side + ".py")]
 
     def certificate(self, kind):
         with self.lock:
