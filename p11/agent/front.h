@@ -80,7 +80,8 @@ typedef struct front_worker {
     char *module;
     int fd;
     int pidfd;
-    int once; /* an ADMIN request has it for itself */
+    pid_t pid; /* for people */
+    int once;  /* an ADMIN request has it for itself */
     int64_t since;
     uint32_t next_id;
     size_t flying;

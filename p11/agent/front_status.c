@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A JSON string (RFC 8259 section 7). Bytes that are not ASCII pass as they are: URIs are ASCII. */
 static void put_text(FILE *out, const char *text)
@@ -68,8 +69,8 @@ static void put_workers(FILE *out, const front *f)
     {
         fprintf(out, "%s{\"module\":", comma);
         put_text(out, w->module);
-        fprintf(out, ",\"seconds\":%lld,\"in_flight\":%zu}", (long long)(f->now - w->since) / 1000,
-                w->flying);
+        fprintf(out, ",\"pid\":%d,\"seconds\":%lld,\"in_flight\":%zu}", (int)w->pid,
+                (long long)(f->now - w->since) / 1000, w->flying);
         comma = ",";
     }
     fputc(']', out);
@@ -86,8 +87,9 @@ char *ek_front_status(const front *f)
     if (!out)
         return NULL;
     fprintf(out,
-            "{\"version\":\"%s\",\"protocol\":%d,\"mode\":\"%s\",\"seconds\":%lld,\"policy\":[\"v1\"%s%s],",
-            PACKAGE_VERSION, EK_WIRE_VERSION, o->shared ? "shared" : "private",
+            "{\"version\":\"%s\",\"protocol\":%d,\"mode\":\"%s\",\"pid\":%d,\"seconds\":%lld,\"policy\":["
+            "\"v1\"%s%s],",
+            PACKAGE_VERSION, EK_WIRE_VERSION, o->shared ? "shared" : "private", (int)getpid(),
             (long long)(f->now - f->started) / 1000, (policy & EK_AGENT_COMPAT) ? ",\"compat\"" : "",
             (policy & EK_AGENT_RAW) ? ",\"raw\"" : "");
     fprintf(out, "\"clients\":%zu,\"pins\":%zu,\"workers_ended\":%llu,", f->client_count,

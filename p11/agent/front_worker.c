@@ -33,7 +33,7 @@ int ek_front_worker_get(front *f, const char *module, int once, front_worker **o
         free(w);
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
     }
-    rc = ek_supervisor_ask_worker(f->control, &w->fd, &w->pidfd, err);
+    rc = ek_supervisor_ask_worker(f->control, &w->fd, &w->pidfd, &w->pid, err);
     if (rc != 0) {
         free(w->module);
         free(w);

@@ -25,19 +25,19 @@ typedef union rights {
     char bytes[CMSG_SPACE(2 * sizeof(int))];
 } rights;
 
-int ek_supervisor_ask_worker(int control, int *fd, int *pidfd, ekmotp_error *err)
+int ek_supervisor_ask_worker(int control, int *fd, int *pidfd, pid_t *pid, ekmotp_error *err)
 {
     struct pollfd p = {.fd = control, .events = POLLIN};
-    char byte = 'w';
-    struct iovec io = {.iov_base = &byte, .iov_len = 1};
+    pid_t answer = 0;
+    struct iovec io = {.iov_base = &answer, .iov_len = sizeof(answer)};
     rights r = {{0}};
     struct msghdr m = {
         .msg_iov = &io, .msg_iovlen = 1, .msg_control = r.bytes, .msg_controllen = sizeof(r.bytes)};
     struct cmsghdr *c;
     int fds[2];
 
-    if (send(control, &byte, 1, MSG_NOSIGNAL) != 1 || poll(&p, 1, ANSWER_MS) != 1 ||
-        recvmsg(control, &m, MSG_CMSG_CLOEXEC) != 1)
+    if (send(control, "w", 1, MSG_NOSIGNAL) != 1 || poll(&p, 1, ANSWER_MS) != 1 ||
+        recvmsg(control, &m, MSG_CMSG_CLOEXEC) != sizeof(answer))
         return ekmotp_error_set(err, EKMOTP_E_AGENT, "agent: its supervisor starts no worker");
     c = CMSG_FIRSTHDR(&m);
     if (!c || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(fds)))
@@ -45,6 +45,7 @@ int ek_supervisor_ask_worker(int control, int *fd, int *pidfd, ekmotp_error *err
     memcpy(fds, CMSG_DATA(c), sizeof(fds));
     *fd = fds[0];
     *pidfd = fds[1];
+    *pid = answer;
     return 0;
 }
 
@@ -83,7 +84,7 @@ static void become_worker(const ek_agent_options *o, int fd, pid_t parent)
     _exit(127);
 }
 
-static int start_worker(const ek_agent_options *o, int fds[2])
+static int start_worker(const ek_agent_options *o, int fds[2], pid_t *child)
 {
     int pair[2], pidfd = -1;
     pid_t self = getpid(), pid;
@@ -104,13 +105,15 @@ static int start_worker(const ek_agent_options *o, int fds[2])
     }
     fds[0] = pair[0];
     fds[1] = pidfd;
+    *child = pid;
     return 0;
 }
 
 static int answer_front(const ek_agent_options *o, int control)
 {
     char byte;
-    struct iovec io = {.iov_base = &byte, .iov_len = 1};
+    pid_t pid = 0;
+    struct iovec io = {.iov_base = &pid, .iov_len = sizeof(pid)};
     rights r = {{0}};
     struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1};
     struct cmsghdr *c;
@@ -118,8 +121,8 @@ static int answer_front(const ek_agent_options *o, int control)
 
     if (recv(control, &byte, 1, 0) != 1)
         return -1;
-    if (start_worker(o, fds) != 0)
-        return sendmsg(control, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+    if (start_worker(o, fds, &pid) != 0)
+        return sendmsg(control, &m, MSG_NOSIGNAL) == sizeof(pid) ? 0 : -1;
     m.msg_control = r.bytes;
     m.msg_controllen = sizeof(r.bytes);
     c = CMSG_FIRSTHDR(&m);
@@ -127,7 +130,7 @@ static int answer_front(const ek_agent_options *o, int control)
     c->cmsg_type = SCM_RIGHTS;
     c->cmsg_len = CMSG_LEN(sizeof(fds));
     memcpy(CMSG_DATA(c), fds, sizeof(fds));
-    rc = sendmsg(control, &m, MSG_NOSIGNAL) == 1 ? 0 : -1;
+    rc = sendmsg(control, &m, MSG_NOSIGNAL) == sizeof(pid) ? 0 : -1;
     close(fds[0]);
     close(fds[1]);
     return rc;

@@ -17,8 +17,8 @@
  */
 int ek_supervisor_run(const ek_agent_options *options, int socket);
 
-/* Called by the front: a new worker's socket and a pidfd of it. EKMOTP_E_AGENT. */
-int ek_supervisor_ask_worker(int control, int *fd, int *pidfd, ekmotp_error *err)
+/* Called by the front: a new worker's socket, a pidfd of it, and its id for people. EKMOTP_E_AGENT. */
+int ek_supervisor_ask_worker(int control, int *fd, int *pidfd, pid_t *pid, ekmotp_error *err)
     __attribute__((warn_unused_result));
 
 #endif

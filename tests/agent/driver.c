@@ -13,7 +13,8 @@
  *     fork URI                    uses the key on both sides of a fork
  *     hold URI FILE               opens, makes FILE, waits until it is gone, then makes a MAC
  *
- * Options come from the environment: PIN_FILE (pin_source), PIN (what the callback gives), TIMEOUT (ms).
+ * Options come from the environment: PIN_FILE (pin_source), PIN (what the callback gives), TIMEOUT (ms);
+ * STATUS names a file that the agent's status is written to once the key is open.
  */
 #include "lib/common/secret.h"
 #include "p11/agent/clock.h"
@@ -235,6 +236,18 @@ static int run_hold(ekmotp_key *key, const char *path)
     return make_mac(key, "00");
 }
 
+static void write_status(ekmotp_agent *agent)
+{
+    char *json = NULL;
+    FILE *f = getenv("STATUS") ? fopen(getenv("STATUS"), "w") : NULL;
+
+    if (f && ekmotp_agent_status(agent, &json, NULL) == 0)
+        fprintf(f, "%s\n", json);
+    if (f)
+        fclose(f);
+    free(json);
+}
+
 static int with_key(ekmotp_agent *agent, int argc, char **argv)
 {
     ekmotp_p11_options o = options_from_environment();
@@ -247,6 +260,7 @@ static int with_key(ekmotp_agent *agent, int argc, char **argv)
     rc = ekmotp_agent_key_open(agent, argv[1], &o, &key, &err);
     if (rc != 0)
         return fail(rc, &err);
+    write_status(agent);
     if (strcmp(argv[0], "mac") == 0)
         rc = make_mac(key, argv[2]);
     else if (strcmp(argv[0], "stream") == 0)

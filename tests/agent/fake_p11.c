@@ -4,9 +4,10 @@
  * what the agent does about a token that hangs, crashes or changes can be tested without one.
  *
  * The folder $EKMOTP_FAKE holds what the token is: "key" (bytes of every key), "pin" (the right one; none: no
- * login). Files that are there switch faults on: "hang", "crash", "away", "locked" (at each MAC and opening),
- * "slow" (a MAC takes 5 ms). A line is added to "logins" for each PIN that is sent, to "opens" for each
- * opening. Only the name of the object matters in a URI: "none" is not there.
+ * login). Files that are there switch faults on: "hang" (for as long as the file is there), "stuck" (for
+ * ever), "crash", "away", "locked" (at each MAC and opening), "slow" (a MAC takes 5 ms). A line is added to
+ * "logins" for each PIN that is sent, to "opens" for each opening. Only the name of the object matters in a
+ * URI: "none" is not there.
  */
 #include <ekmotp/p11.h>
 #include <fcntl.h>
@@ -59,8 +60,10 @@ static void count(const char *name)
 
 static int faults(ekmotp_error *err)
 {
-    while (there("hang"))
+    while (there("stuck"))
         pause();
+    while (there("hang"))
+        usleep(10000);
     if (there("crash"))
         kill(getpid(), SIGKILL);
     if (there("slow"))
