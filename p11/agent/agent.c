@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "p11/agent/agent.h"
-#include "p11/agent/clock.h"
+#include "p11/agent/deadline.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -28,7 +28,7 @@ struct ekmotp_agent {
 
 int64_t ek_agent_deadline(unsigned timeout_ms)
 {
-    return ek_now_ms() + ek_agent_timeout(timeout_ms) + EK_AGENT_GRACE_MS;
+    return ek_time_ms() + ek_agent_timeout(timeout_ms) + EK_AGENT_GRACE_MS;
 }
 
 unsigned ek_agent_timeout(unsigned timeout_ms)
@@ -39,7 +39,7 @@ unsigned ek_agent_timeout(unsigned timeout_ms)
 /* Greets on a new link, so that another version is an error here and not a riddle later. */
 static int greet(ek_link *link, int64_t deadline, ekmotp_error *err)
 {
-    int64_t latest = ek_now_ms() + HELLO_MS;
+    int64_t latest = ek_time_ms() + HELLO_MS;
     ek_wire_message hello = {.type = EK_WIRE_HELLO};
     ek_reply reply;
     int rc = ek_link_call(link, &hello, deadline < latest ? deadline : latest, &reply, err);
@@ -74,7 +74,7 @@ static int make_link(ekmotp_agent *a, int64_t deadline, ekmotp_error *err)
     ek_link *mine;
     int fd, rc;
 
-    if (ek_now_ms() < a->retry_at) {
+    if (ek_time_ms() < a->retry_at) {
         if (err)
             *err = a->failure;
         return a->failure.code;
@@ -101,7 +101,7 @@ static int make_link(ekmotp_agent *a, int64_t deadline, ekmotp_error *err)
     reap(child, rc != 0);
     if (rc != 0) {
         /* A shared agent that is not there says so at once; only processes are not started in a row. */
-        a->retry_at = a->path ? 0 : ek_now_ms() + RETRY_AFTER_MS;
+        a->retry_at = a->path ? 0 : ek_time_ms() + RETRY_AFTER_MS;
         if (err)
             *err = a->failure;
     }
@@ -149,7 +149,7 @@ int ek_agent_call(ekmotp_agent *a, ek_wire_message *request, int64_t deadline, u
 static int agent_new(const char *path, const char *program, ekmotp_agent **out, ekmotp_error *err)
 {
     ekmotp_agent *a = calloc(1, sizeof(*a));
-    int64_t deadline = ek_now_ms() + HELLO_MS;
+    int64_t deadline = ek_time_ms() + HELLO_MS;
     int rc;
 
     if (!a)

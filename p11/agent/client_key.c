@@ -4,9 +4,9 @@
 
 #include "lib/common/secret.h"
 #include "p11/agent/agent.h"
-#include "p11/agent/client_pin.h"
-#include "p11/agent/clock.h"
+#include "p11/agent/deadline.h"
 #include "p11/agent/uri_text.h"
+#include "p11/pin.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ typedef struct agent_key {
 /* Where the PIN comes from while a key is opened for the first time. */
 typedef struct pin_origin {
     const ekmotp_p11_options *options;
-    const char *pin_source;
+    const ek_uri *uri;
 } pin_origin;
 
 static void key_free(void *ctx)
@@ -110,7 +110,7 @@ static int open_key(agent_key *k, const pin_origin *origin, int64_t deadline, ek
         memcpy(token, reply.data, reply.len + 1);
         k->generation = 0;
         if (origin) {
-            rc = ek_client_pin_get(origin->options, origin->pin_source, token, &k->pin, err);
+            rc = ek_pin_get(origin->uri, origin->options, token, &k->pin, err);
             deadline = ek_agent_deadline(k->timeout_ms); /* people think longer than tokens */
             if (rc == 0)
                 (void)!mlock(k->pin, sizeof(*k->pin) + k->pin->len);
@@ -183,33 +183,51 @@ static int key_mac(void *ctx, const uint8_t *msg, size_t msg_len, uint8_t *out, 
 
 static const ekmotp_key_ops agent_key_ops = {.mac = key_mac, .free = key_free, .slow = 1};
 
+/* The URI as it is sent: without pin-source, which names a file of this program's, not of the agent's. */
+static int plain_uri(const char *uri, char **out, ekmotp_error *err)
+{
+    char *plain = ek_uri_text_plain(uri);
+
+    if (!plain)
+        return ekmotp_error_set(err, EKMOTP_E_NOMEM, "PKCS#11 URI: out of memory");
+    if (strlen(plain) > EK_WIRE_URI_MAX) {
+        free(plain);
+        return ekmotp_error_set(err, EKMOTP_E_URI, "PKCS#11 URI: it is longer than %d bytes",
+                                EK_WIRE_URI_MAX);
+    }
+    *out = plain;
+    return 0;
+}
+
 int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11_options *options,
                           ekmotp_key **out, ekmotp_error *err)
 {
     static const ekmotp_p11_options defaults;
-    char *pin_source = NULL;
-    const ekmotp_p11_options *o = options ? options : &defaults;
-    pin_origin origin;
+    pin_origin origin = {.options = options ? options : &defaults};
+    ekmotp_hash hash = origin.options->hash ? origin.options->hash : EKMOTP_HASH_SHA256;
+    ek_uri *parsed = NULL;
     agent_key *k;
     int rc;
 
-    if (!agent || !uri || (o->hash != 0 && ekmotp_hash_size(o->hash) == 0))
+    if (!agent || !uri || ekmotp_hash_size(hash) == 0)
         return ekmotp_error_set(err, EKMOTP_E_INVAL, "agent: no agent, no URI or no such hash");
+    rc = ek_uri_parse(uri, &parsed, err);
+    if (rc != 0)
+        return rc;
+    origin.uri = parsed;
     k = calloc(1, sizeof(*k));
-    if (!k)
+    if (!k) {
+        ek_uri_free(&parsed);
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
+    }
     pthread_mutex_init(&k->lock, NULL);
     k->agent = agent;
-    k->hash = o->hash ? o->hash : EKMOTP_HASH_SHA256;
-    k->timeout_ms = ek_agent_timeout(o->timeout_ms);
-    rc = ek_uri_text_split(uri, &k->uri, &pin_source, err);
-    if (rc == 0 && strlen(k->uri) > EK_WIRE_URI_MAX)
-        rc = ekmotp_error_set(err, EKMOTP_E_URI, "PKCS#11 URI: it is longer than %d bytes", EK_WIRE_URI_MAX);
-    if (rc == 0) {
-        origin = (pin_origin){o, pin_source};
+    k->hash = hash;
+    k->timeout_ms = ek_agent_timeout(origin.options->timeout_ms);
+    rc = plain_uri(uri, &k->uri, err);
+    if (rc == 0)
         rc = open_key(k, &origin, ek_agent_deadline(k->timeout_ms), err);
-    }
-    free(pin_source);
+    ek_uri_free(&parsed);
     if (rc != 0) {
         key_free(k);
         return rc;

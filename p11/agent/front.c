@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "p11/agent/clock.h"
+#include "p11/agent/deadline.h"
 #include "p11/agent/front.h"
 #include "p11/agent/harden.h"
 #include "p11/agent/peer.h"
@@ -175,9 +175,9 @@ static void loop(front *f)
         int ready;
 
         prepare(f, &t);
-        f->now = ek_now_ms();
+        f->now = ek_time_ms();
         ready = poll(t.polled, t.count, f->next_scan == INT64_MAX ? -1 : ek_left_ms(f->next_scan, f->now));
-        f->now = ek_now_ms();
+        f->now = ek_time_ms();
         if (ready > 0) {
             /* The supervisor is gone, and with it every worker; or the parent, while a child of it lives. */
             if (t.polled[0].revents || (f->listener < 0 && t.polled[1].revents))
@@ -199,7 +199,7 @@ int ek_front_run(const ek_agent_options *options, int control, int socket)
                .control = control,
                .listener = options->shared ? socket : -1,
                .parent = options->shared ? -1 : ek_peer_pidfd(socket),
-               .started = ek_now_ms(),
+               .started = ek_time_ms(),
                .next_scan = INT64_MAX};
 
     TAILQ_INIT(&f.clients);

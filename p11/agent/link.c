@@ -2,7 +2,7 @@
 #include "config.h"
 
 #include "lib/common/secret.h"
-#include "p11/agent/clock.h"
+#include "p11/agent/deadline.h"
 #include "p11/agent/link.h"
 
 #include <errno.h>
@@ -135,7 +135,7 @@ static void read_for_all(ek_link *l, int64_t deadline)
 
     l->reading = 1;
     pthread_mutex_unlock(l->lock);
-    ready = poll(&p, 1, ek_left_ms(deadline, ek_now_ms()));
+    ready = poll(&p, 1, ek_left_ms(deadline, ek_time_ms()));
     if (ready > 0)
         n = ek_buffer_read(&l->in, p.fd);
     else if (ready < 0 && errno != EINTR)
@@ -159,7 +159,7 @@ static void write_for_all(ek_link *l, int64_t deadline)
         memset(&l->out, 0, sizeof(l->out));
         pthread_mutex_unlock(l->lock);
         while ((rc = ek_buffer_write(&mine, p.fd)) == 0 && ek_buffer_len(&mine) > 0) {
-            if (poll(&p, 1, ek_left_ms(deadline, ek_now_ms())) == 0) {
+            if (poll(&p, 1, ek_left_ms(deadline, ek_time_ms())) == 0) {
                 rc = EKMOTP_E_IO; /* a part of a frame is out: nobody can go on from here */
                 break;
             }
@@ -179,7 +179,7 @@ static void wait_for_reply(ek_link *l, ek_call *c, int64_t deadline)
 {
     struct timespec until = ek_deadline_timespec(deadline);
 
-    while (!c->done && !l->broken && ek_now_ms() < deadline) {
+    while (!c->done && !l->broken && ek_time_ms() < deadline) {
         if (!l->reading)
             read_for_all(l, deadline);
         else

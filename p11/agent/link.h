@@ -46,7 +46,7 @@ void ek_link_unref(ek_link **link);
 void ek_link_break(ek_link *link);
 
 /*
- * Sends a request (its id is chosen here) and waits for the reply until deadline (ek_now_ms). An ERROR reply
+ * Sends a request (its id is chosen here) and waits for the reply until deadline (ek_time_ms). An ERROR reply
  * becomes this function's failure. EKMOTP_E_AGENT and link->broken for a connection that was lost;
  * EKMOTP_E_TOKEN_TIMEOUT where nothing came in time.
  */

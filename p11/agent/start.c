@@ -3,7 +3,7 @@
 #include "config.h"
 
 #include "p11/agent/agent.h"
-#include "p11/agent/clock.h"
+#include "p11/agent/deadline.h"
 #include "p11/agent/options.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ int ek_agent_start(const char *program, int *fd, pid_t *child, ekmotp_error *err
 int ek_agent_reach(const char *path, int64_t deadline, int *fd, ekmotp_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int left = ek_left_ms(deadline, ek_now_ms());
+    int left = ek_left_ms(deadline, ek_time_ms());
     struct timeval wait = {.tv_sec = left / 1000, .tv_usec = (left % 1000) * 1000 + 1};
     int s;
 

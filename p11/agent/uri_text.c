@@ -124,31 +124,11 @@ static int decode(const attribute *a, char **out, ekmotp_error *err)
     return 0;
 }
 
-int ek_uri_text_split(const char *uri, char **plain, char **pin_source, ekmotp_error *err)
+char *ek_uri_text_plain(const char *uri)
 {
     static const char *const names[] = {"pin-source", NULL};
-    char *source = NULL, *text;
-    int rc;
 
-    if (start_of(uri) == uri)
-        return ekmotp_error_set(err, EKMOTP_E_URI,
-                                "key: '%.60s' is not a PKCS#11 URI; it begins with pkcs11: (RFC 7512)", uri);
-    if (ek_uri_text_has(uri, "pin-value"))
-        return ekmotp_error_set(
-            err, EKMOTP_E_URI,
-            "PKCS#11 URI: pin-value shows the PIN to every user of this machine; write it into "
-            "a file and name that with pin-source");
-    rc = ek_uri_text_value(uri, names[0], &source, err);
-    if (rc != 0)
-        return rc;
-    text = without(uri, names);
-    if (!text) {
-        free(source);
-        return ekmotp_error_set(err, EKMOTP_E_NOMEM, "PKCS#11 URI: out of memory");
-    }
-    *plain = text;
-    *pin_source = source;
-    return 0;
+    return without(uri, names);
 }
 
 int ek_uri_text_has(const char *uri, const char *name)

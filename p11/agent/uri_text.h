@@ -9,13 +9,9 @@
 #include <ekmotp/error.h>
 #include <stddef.h>
 
-/*
- * The URI without pin-source, the only form that is sent to an agent, and the decoded pin-source (NULL where
- * there is none); both are the caller's to free. EKMOTP_E_URI also for pin-value: a PIN in a URI is a PIN in
- * argv, for every user to see. EKMOTP_E_NOMEM.
+/* The URI without pin-source, the only form that is sent to an agent; the caller's to free. NULL: no memory.
  */
-int ek_uri_text_split(const char *uri, char **plain, char **pin_source, ekmotp_error *err)
-    __attribute__((warn_unused_result));
+char *ek_uri_text_plain(const char *uri);
 
 /* 1 if an attribute of this name is in the URI. */
 int ek_uri_text_has(const char *uri, const char *name);

@@ -17,7 +17,7 @@
  * STATUS names a file that the agent's status is written to once the key is open.
  */
 #include "lib/common/secret.h"
-#include "p11/agent/clock.h"
+#include "p11/agent/deadline.h"
 
 #include <ekmotp/openssl.h>
 #include <ekmotp/p11.h>
@@ -111,10 +111,10 @@ static int make_one(stream *s, unsigned n)
     uint8_t msg[128], mac[64], want[64];
     size_t len = message_of(n, msg);
     ekmotp_error err = {0};
-    int64_t start = ek_now_ms(), took;
+    int64_t start = ek_time_ms(), took;
     int rc = ekmotp_key_mac(s->key, msg, len, mac, sizeof(mac), &err);
 
-    took = ek_now_ms() - start;
+    took = ek_time_ms() - start;
     if (rc == 0 && s->truth && ekmotp_key_mac(s->truth, msg, len, want, sizeof(want), NULL) != 0)
         abort();
     pthread_mutex_lock(&s->lock);
@@ -146,9 +146,9 @@ static void *stream_thread(void *ctx)
         if (n >= s->count)
             return NULL;
         /* One that failed is made again: the stream goes on. */
-        while (make_one(s, n) != 0 && ek_now_ms() < s->until)
+        while (make_one(s, n) != 0 && ek_time_ms() < s->until)
             usleep(2000);
-        if (s->truth == NULL && ek_now_ms() >= s->until)
+        if (s->truth == NULL && ek_time_ms() >= s->until)
             return NULL;
     }
 }
@@ -182,7 +182,7 @@ static int run_stream(ekmotp_key *key, int argc, char **argv)
     fclose(f);
     s.key = key;
     s.count = (unsigned)atoi(argv[1]);
-    s.until = ek_now_ms() + (argc > 3 ? atoi(argv[3]) : 30) * 1000;
+    s.until = ek_time_ms() + (argc > 3 ? atoi(argv[3]) : 30) * 1000;
     run_threads(&s, atoi(argv[0]));
     printf("right %u wrong %u failed %u longest %lld\n", s.right, s.wrong, s.failed, (long long)s.longest);
     for (int i = 0; i < 128; i++)
@@ -198,7 +198,7 @@ static int run_rate(ekmotp_key *key, char **argv)
     double took;
 
     s.key = key;
-    s.until = ek_now_ms() + atoi(argv[1]) * 1000;
+    s.until = ek_time_ms() + atoi(argv[1]) * 1000;
     took = run_threads(&s, atoi(argv[0]));
     printf("%.0f\n", s.right / took);
     return s.failed == 0 ? 0 : 1;

@@ -42,8 +42,8 @@ fail_with -46 'wants a PIN' "$driver" "$agent" mac "$uri" 00
 fail_with -40 'pin-value' "$driver" "$agent" mac "$uri?pin-value=1234" 00
 chmod 644 "$tmp/pin"
 fail_with -6 'chmod 600' "$driver" "$agent" mac "$uri?pin-source=$tmp/pin" 00
-fail_with -40 'command' "$driver" "$agent" mac "$uri?pin-source=%7cecho%201234" 00
-fail_with -40 'not a PKCS#11 URI' "$driver" "$agent" mac "token=fake" 00
+fail_with -40 'is no file' "$driver" "$agent" mac "$uri?pin-source=%7cecho%201234" 00
+fail_with -40 '' "$driver" "$agent" mac "token=fake" 00
 same logins "$(logins)" 1
 : >"$EKMOTP_FAKE/locked"
 PIN=1234 fail_with -48 'locked' "$driver" "$agent" mac "$uri" 00
@@ -121,6 +121,7 @@ for victim in worker front supervisor; do
 done
 
 # The worker comes back with another key: no MAC of it gets out.
+rm "$tmp/status"
 PIN=1234 STATUS=$tmp/status background "$tmp/changed.log" "$driver" "$agent" hold "$uri" "$tmp/held"
 wait_for 10 test -e "$tmp/held"
 printf ANOTHER_KEY_ANOTHER_KEY_ANOTHER_ >"$EKMOTP_FAKE/key"
@@ -131,6 +132,7 @@ wait_for 10 gone "$background_pid"
 has "$tmp/changed.log" '^error -52 '
 
 # ... also when the whole agent had to be started anew.
+rm "$tmp/status"
 PIN=1234 STATUS=$tmp/status background "$tmp/changed.log" "$driver" "$agent" hold "$uri" "$tmp/held"
 wait_for 10 test -e "$tmp/held"
 printf 0123456789abcdef0123456789abcdef >"$EKMOTP_FAKE/key"
@@ -141,6 +143,7 @@ wait_for 10 gone "$background_pid"
 has "$tmp/changed.log" '^error -52 '
 
 # The PIN was changed meanwhile: one try, and from then on none.
+rm "$tmp/status"
 PIN=1234 STATUS=$tmp/status background "$tmp/refused.log" "$driver" "$agent" stream "$uri" 4 100000 "$EKMOTP_FAKE/key" 3
 wait_for 10 test -s "$tmp/status"
 printf 9999 >"$EKMOTP_FAKE/pin"

@@ -119,38 +119,41 @@ START_TEST(vault)
 END_TEST
 
 static const struct {
-    const char *uri, *plain, *source;
+    const char *uri, *plain;
 } uris[] = {
-    {"pkcs11:token=a;object=b", "pkcs11:token=a;object=b", NULL},
-    {"pkcs11:token=a?pin-source=/p%20q", "pkcs11:token=a", "/p q"},
+    {"pkcs11:token=a;object=b", "pkcs11:token=a;object=b"},
+    {"pkcs11:token=a?pin-source=/p%20q", "pkcs11:token=a"},
     {"pkcs11:token=a;object=b?module-path=/m&pin-source=file:/x&slot-id=1",
-     "pkcs11:token=a;object=b?module-path=/m&slot-id=1", "file:/x"},
-    {"pkcs11:token=a?pin-source=x&module-name=n", "pkcs11:token=a?module-name=n", "x"},
-    {"pkcs11:?pin-source=x", "pkcs11:", "x"},
-    {"pkcs11:", "pkcs11:", NULL},
+     "pkcs11:token=a;object=b?module-path=/m&slot-id=1"},
+    {"pkcs11:token=a?pin-source=x&module-name=n", "pkcs11:token=a?module-name=n"},
+    {"pkcs11:?pin-source=x", "pkcs11:"},
+    {"pkcs11:", "pkcs11:"},
+    {"", ""},
 };
 
-START_TEST(uri_split)
+START_TEST(uri_plain)
 {
-    char *plain, *source;
-    ekmotp_error err;
-
     for (size_t i = 0; i < sizeof(uris) / sizeof(uris[0]); i++) {
-        plain = source = NULL;
-        ck_assert_int_eq(ek_uri_text_split(uris[i].uri, &plain, &source, &err), 0);
+        char *plain = ek_uri_text_plain(uris[i].uri);
+
         ck_assert_str_eq(plain, uris[i].plain);
-        ck_assert(uris[i].source ? source && strcmp(source, uris[i].source) == 0 : !source);
         free(plain);
-        free(source);
     }
-    ck_assert_int_eq(ek_uri_text_split("token=a", &plain, &source, &err), EKMOTP_E_URI);
-    ck_assert_int_eq(ek_uri_text_split("pkcs11:token=a?pin-value=1234", &plain, &source, &err), EKMOTP_E_URI);
-    ck_assert_ptr_null(strstr(err.message, "1234"));
-    ck_assert_int_eq(ek_uri_text_split("pkcs11:token=a?pin-source=%", &plain, &source, &err), EKMOTP_E_URI);
-    ck_assert_int_eq(ek_uri_text_split("pkcs11:token=a?pin-source=%0", &plain, &source, &err), EKMOTP_E_URI);
-    ck_assert_int_eq(ek_uri_text_split("pkcs11:token=a?pin-source=%zz", &plain, &source, &err), EKMOTP_E_URI);
-    ck_assert_int_eq(ek_uri_text_split("pkcs11:token=a?pin-source=a%00b", &plain, &source, &err),
-                     EKMOTP_E_URI);
+}
+END_TEST
+
+START_TEST(uri_escapes)
+{
+    static const char *const bad[] = {"%", "%0", "%zz", "%2", "a%00b", "%%41"};
+    char *value = NULL, uri[64];
+
+    ck_assert_int_eq(ek_uri_text_value("pkcs11:?module-path=%2Fa%2fb%41", "module-path", &value, NULL), 0);
+    ck_assert_str_eq(value, "/a/bA");
+    free(value);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(uri, sizeof(uri), "pkcs11:token=a?module-path=%s", bad[i]);
+        ck_assert_int_eq(ek_uri_text_value(uri, "module-path", &value, NULL), EKMOTP_E_URI);
+    }
 }
 END_TEST
 
@@ -204,5 +207,5 @@ START_TEST(modules_of_a_shared_agent)
 }
 END_TEST
 
-UNIT_MAIN("agent parts", policy_v1, policy_compat_and_raw, vault, uri_split, uri_parts,
+UNIT_MAIN("agent parts", policy_v1, policy_compat_and_raw, vault, uri_plain, uri_escapes, uri_parts,
           modules_of_a_shared_agent)

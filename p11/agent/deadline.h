@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock.h: deadlines in milliseconds of the monotonic clock. */
-#ifndef EK_AGENT_CLOCK_H
-#define EK_AGENT_CLOCK_H
+/* deadline.h: deadlines in milliseconds of the monotonic clock. */
+#ifndef EK_AGENT_DEADLINE_H
+#define EK_AGENT_DEADLINE_H
 
 #include <stdint.h>
 #include <time.h>
 
-static inline int64_t ek_now_ms(void)
+static inline int64_t ek_time_ms(void)
 {
     struct timespec t;
 
