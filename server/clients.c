@@ -37,10 +37,8 @@ static int load(ek_clients *c, ekmotp_error *err)
     ekmotp_snapshot *fresh = NULL;
     int rc = ekmotp_snapshot_load(c->directory, c->snapshot, &fresh, err);
 
-    if (rc != 0) {
-        store(&c->counts.failures, c->counts.failures + 1);
+    if (rc != 0)
         return rc;
-    }
     ekmotp_snapshot_free(&c->snapshot);
     c->snapshot = fresh;
     store(&c->counts.loads, c->counts.loads + 1);
@@ -120,6 +118,7 @@ static unsigned look(ek_clients *c, int forced)
     if (stale == 0)
         return POLL_MS;
     if (stale < 0 || load(c, &err) != 0) {
+        store(&c->counts.failures, c->counts.failures + 1);
         complain(c, err.message);
         return RETRY_MS;
     }

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LINGER_SECONDS 2
+#define LINGER_SECONDS 1
 
 static int ex_index = -1;
 static uint64_t last_serial; /* over all loops; atomic */
@@ -125,6 +125,8 @@ static void on_write(struct bufferevent *bev, void *arg)
     ek_connection *c = arg;
 
     if (c->phase != EK_PHASE_CLOSING) {
+        if (c->phase == EK_PHASE_IDLE && c->requests > 0)
+            ek_connection_enter(c, EK_PHASE_IDLE, c->loop->shared->config->idle_timeout);
         ek_exchange_run(c);
         return;
     }
@@ -137,12 +139,18 @@ static void on_write(struct bufferevent *bev, void *arg)
     bufferevent_enable(bev, EV_READ);
 }
 
+unsigned ek_connection_send_time(const ek_connection *c)
+{
+    size_t left = evbuffer_get_length(bufferevent_get_output(c->bev));
+
+    return c->loop->shared->config->send_timeout + (unsigned)(left / EK_SEND_BYTES_PER_SECOND);
+}
+
 void ek_connection_finish(ek_connection *c)
 {
     size_t left = evbuffer_get_length(bufferevent_get_output(c->bev));
 
-    ek_connection_enter(c, EK_PHASE_CLOSING,
-                        c->loop->shared->config->send_timeout + (unsigned)(left / EK_SEND_BYTES_PER_SECOND));
+    ek_connection_enter(c, EK_PHASE_CLOSING, ek_connection_send_time(c));
     bufferevent_disable(c->bev, EV_READ);
     if (left == 0)
         bufferevent_trigger(c->bev, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OUTPUT_MAX 65536   /* bytes that may wait for a slow reader before the next request is looked at */
+#define OUTPUT_MAX 16384   /* bytes that may wait for a slow reader before the next request is looked at */
 #define REQUESTS_A_TURN 32 /* pipelined requests of one connection before others have their turn */
 #define RETRY_AFTER 5      /* seconds */
 
@@ -114,10 +114,8 @@ static void send_answer(ek_connection *c, const ek_head *head, ek_answer *answer
         answer->close = 1;
     if (answer->close)
         ek_connection_finish(c);
-    else
-        ek_connection_enter(c, EK_PHASE_IDLE,
-                            c->loop->shared->config->idle_timeout +
-                                (unsigned)(evbuffer_get_length(out) / EK_SEND_BYTES_PER_SECOND));
+    else /* the idle time begins when all is sent */
+        ek_connection_enter(c, EK_PHASE_IDLE, ek_connection_send_time(c));
 }
 
 /* A request that is not understood, or too large: the connection cannot go on. */

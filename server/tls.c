@@ -2,6 +2,7 @@
 #include "server/tls.h"
 
 #include <openssl/err.h>
+#include <openssl/x509err.h>
 #include <string.h>
 
 const char *ek_tls_error(char *buf, size_t size)
@@ -46,15 +47,18 @@ static int fail(ekmotp_error *err, const char *what, const char *file)
 
 static int load_certificate(SSL_CTX *ctx, const ek_config *config, ekmotp_error *err)
 {
+    unsigned long code;
+
     if (SSL_CTX_use_certificate_chain_file(ctx, config->cert) != 1)
         return fail(err, "cannot use the certificate in", config->cert);
-    if (SSL_CTX_use_PrivateKey_file(ctx, config->key, SSL_FILETYPE_PEM) != 1)
-        return fail(err, "cannot use the private key in", config->key);
-    if (SSL_CTX_check_private_key(ctx) != 1)
+    if (SSL_CTX_use_PrivateKey_file(ctx, config->key, SSL_FILETYPE_PEM) == 1)
+        return 0;
+    code = ERR_peek_error();
+    if (ERR_GET_LIB(code) == ERR_LIB_X509 && ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH)
         return ekmotp_error_set(err, EKMOTP_E_INVAL,
                                 "the private key in %s does not belong to the certificate in %s", config->key,
                                 config->cert);
-    return 0;
+    return fail(err, "cannot use the private key in", config->key);
 }
 
 static int no_passphrase(char *buf, int size, int writing, void *arg)

@@ -114,7 +114,7 @@ class Server:
     count = 0
 
     def __init__(self, *options, directory=None, listen="127.0.0.1:0", admin=True, cert=None, env=None, wait=True,
-                 pass_fds=(), preexec=None):
+                 pass_fds=(), wrapper=None):
         Server.count += 1
         self.directory = directory or Directory()
         self.out, self.err = path("out%d" % Server.count), path("log%d" % Server.count)
@@ -123,10 +123,10 @@ class Server:
         command += ["--listen", listen] if listen else []
         command += ["--admin-listen", "127.0.0.1:0"] if admin else []
         command += options
+        command = ([wrapper] if wrapper else []) + command
         with open(self.out, "wb") as out, open(self.err, "wb") as err:
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=dict(os.environ, **(env or {})), pass_fds=pass_fds,
-                                            preexec_fn=preexec)
+                                            env=dict(os.environ, **(env or {})), pass_fds=pass_fds)
         servers.append(self)
         if wait:
             wait_for("ready", lambda: "ready\n" in self.output() or self.process.poll() is not None)
