@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a server sees: snapshots, reloads, keys that are opened when they are needed. */
+#include "config.h"
+
+#include "tests/directory/fixture.h"
+#include "tests/unit/suite.h"
+
+#include <ekmotp/kdf.h>
+#include <ekmotp/openssl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static ekmotp_error err;
+
+static ekmotp_snapshot *load(ekmotp_directory *d, const ekmotp_snapshot *previous)
+{
+    ekmotp_snapshot *s = NULL;
+
+    ck_ok(ekmotp_snapshot_load(d, previous, &s, &err), err);
+    return s;
+}
+
+static int find(const ekmotp_snapshot *s, const void *id, size_t len, ekmotp_record *record)
+{
+    ekmotp_lookup lookup = ekmotp_snapshot_lookup(s);
+
+    return lookup.find(lookup.ctx, id, len, record);
+}
+
+static ekmotp_record get(const ekmotp_snapshot *s, unsigned n)
+{
+    uint8_t id[EKMOTP_ID_MAX];
+    ekmotp_record record;
+
+    ck_assert_int_eq(find(s, id, fx_id(n, id), &record), 0);
+    return record;
+}
+
+START_TEST(lookups)
+{
+    ekmotp_directory *d = fx_open("d");
+    ekmotp_record record;
+    ekmotp_snapshot *s;
+
+    s = load(d, NULL);
+    ck_assert_uint_eq(ekmotp_snapshot_count(s), 0);
+    ck_assert_int_eq(find(s, "a", 1, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ekmotp_snapshot_free(&s);
+    fx_add(d, 1, 3000);
+    s = load(d, NULL);
+    ck_assert_uint_eq(ekmotp_snapshot_count(s), 3000);
+    for (unsigned n = 1; n <= 3000; n++)
+        ck_assert(fx_has_key(s, n, 0, n));
+    for (unsigned n = 3001; n <= 9000; n++)
+        ck_assert(!fx_has_key(s, n, 0, n));
+    ck_assert_int_eq(find(s, "client-1", 7, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ck_assert_int_eq(find(s, "client-1\0", 9, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ck_assert_int_eq(find(s, "", 0, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ekmotp_snapshot_free(&s);
+    ck_assert_ptr_null(s);
+    ekmotp_snapshot_free(&s);
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
+/* Each shape that a client can have in memory: ids of every length, keys of every length, limits, two keys.
+ */
+START_TEST(shapes)
+{
+    ekmotp_directory *d = fx_open("d");
+    uint8_t id[EKMOTP_ID_MAX], key[EKMOTP_KEY_MAX_SIZE];
+    ekmotp_client_info info = *fx_client(1);
+    ekmotp_record record;
+    ekmotp_snapshot *s;
+
+    memset(id, 0xe5, sizeof(id));
+    info.id = id;
+    info.keys[0].bytes = key;
+    ck_ok(ekmotp_directory_begin(d, &err), err);
+    for (size_t len = 1; len <= EKMOTP_ID_MAX; len++) {
+        memset(key, (int)len, sizeof(key));
+        info.id_len = len;
+        info.keys[0].len = 32 + len % 33;
+        info.keys[0].not_before = len % 3 ? INT64_MIN : (int64_t)len;
+        info.keys[0].not_after = len % 5 ? INT64_MAX : (int64_t)len + 1;
+        info.disabled = len % 2 == 0;
+        info.hash = (ekmotp_hash)(4 + len % 3);
+        ck_ok(ekmotp_directory_add(d, &info, &err), err);
+        if (len % 7 == 0)
+            ck_ok(ekmotp_directory_rotate(d, id, len, &info.keys[0], INT64_MAX, &err), err);
+    }
+    ck_ok(ekmotp_directory_commit(d, &err), err);
+    s = load(d, NULL);
+    for (size_t len = 1; len <= EKMOTP_ID_MAX; len++) {
+        ck_assert_int_eq(find(s, id, len, &record), 0);
+        ck_assert_uint_eq(record.key_count, len % 7 == 0 ? 2 : 1);
+        ck_assert_int_eq(record.disabled, len % 2 == 0);
+        ck_assert_int_eq(record.hash, (int)(4 + len % 3));
+        ck_assert_uint_eq(record.profiles, EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_V1));
+        memset(key, (int)len, sizeof(key));
+        for (size_t k = 0; k < record.key_count; k++) {
+            ck_assert_ptr_null(record.keys[k].key);
+            ck_assert_uint_eq(record.keys[k].len, 32 + len % 33);
+            ck_assert_mem_eq(record.keys[k].bytes, key, record.keys[k].len);
+            ck_assert(record.keys[k].not_before == (len % 3 ? INT64_MIN : (int64_t)len));
+            ck_assert(record.keys[k].not_after == (len % 5 ? INT64_MAX : (int64_t)len + 1));
+            ck_assert_uint_ne(record.keys[k].serial, 0);
+        }
+        if (record.key_count == 2)
+            ck_assert_uint_ne(record.keys[0].serial, record.keys[1].serial);
+    }
+    ekmotp_snapshot_free(&s);
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
+START_TEST(serials)
+{
+    ekmotp_directory *d = fx_open("d");
+    uint64_t serial, old;
+    ekmotp_snapshot *s;
+    ekmotp_client_key key;
+    uint8_t id[EKMOTP_ID_MAX];
+    size_t id_len = fx_id(1, id);
+
+    fx_add(d, 1, 2);
+    s = load(d, NULL);
+    serial = get(s, 1).keys[0].serial;
+    ck_assert_uint_ne(serial, get(s, 2).keys[0].serial);
+    ekmotp_snapshot_free(&s);
+    ck_ok(ekmotp_directory_set_disabled(d, id, id_len, 1, &err), err);
+    ekmotp_directory_free(&d);
+    d = fx_open("d");
+    s = load(d, NULL);
+    ck_assert_uint_eq(get(s, 1).keys[0].serial, serial);
+    ekmotp_snapshot_free(&s);
+    /* The same key given again is another key: a channel of the old one ends. */
+    key = fx_client(1)->keys[0];
+    ck_ok(ekmotp_directory_rotate(d, id, id_len, &key, INT64_MAX, &err), err);
+    s = load(d, NULL);
+    ck_assert_uint_ne(get(s, 1).keys[0].serial, serial);
+    ck_assert_uint_eq(get(s, 1).keys[1].serial, serial);
+    old = get(s, 1).keys[0].serial;
+    ekmotp_snapshot_free(&s);
+    ck_ok(ekmotp_directory_remove(d, id, id_len, &err), err);
+    fx_add(d, 1, 1);
+    s = load(d, NULL);
+    ck_assert(get(s, 1).keys[0].serial != serial && get(s, 1).keys[0].serial != old);
+    ekmotp_snapshot_free(&s);
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
+START_TEST(staleness)
+{
+    ekmotp_directory *writer = fx_open("d"), *reader;
+    ekmotp_directory_options options = fx_options();
+    ekmotp_snapshot *s, *next;
+
+    options.read_only = 1;
+    fx_add(writer, 1, 1);
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &reader, NULL, &err), err);
+    s = load(reader, NULL);
+    ck_assert_int_eq(ekmotp_snapshot_stale(reader, s, &err), 0);
+    fx_add(writer, 2, 2);
+    ck_assert_int_eq(ekmotp_snapshot_stale(reader, s, &err), 1);
+    ck_assert_int_eq(ekmotp_snapshot_stale(reader, s, &err), 1);
+    next = load(reader, s);
+    ekmotp_snapshot_free(&s);
+    ck_assert_uint_eq(ekmotp_snapshot_count(next), 2);
+    ck_assert_int_eq(ekmotp_snapshot_stale(reader, next, &err), 0);
+    refused(ekmotp_directory_add(reader, fx_client(3), &err), EKMOTP_E_INVAL, "read only");
+    /* A change through the same connection counts as well. */
+    s = load(writer, NULL);
+    ck_assert_int_eq(ekmotp_snapshot_stale(writer, s, &err), 0);
+    fx_add(writer, 3, 3);
+    ck_assert_int_eq(ekmotp_snapshot_stale(writer, s, &err), 1);
+    ekmotp_snapshot_free(&s);
+    ekmotp_snapshot_free(&next);
+    ekmotp_directory_free(&writer);
+    ekmotp_directory_free(&reader);
+}
+END_TEST
+
+/* Another file takes the place of the open one; then it is gone; then it is back. */
+START_TEST(replaced_file)
+{
+    ekmotp_directory *d = fx_open("d"), *other;
+    ekmotp_snapshot *s, *old;
+
+    fx_add(d, 1, 1);
+    ekmotp_directory_free(&d);
+    fx_copy(fx_path("d.kek"), fx_path("e.kek"));
+    other = fx_open("e");
+    fx_add(other, 2, 2);
+    ekmotp_directory_free(&other);
+    d = fx_open("d");
+    old = load(d, NULL);
+    ck_assert_int_eq(rename(fx_path("d"), fx_path("away")), 0);
+    refused(ekmotp_snapshot_stale(d, old, &err), EKMOTP_E_IO, "No such file");
+    refused(ekmotp_snapshot_load(d, old, &s, &err), EKMOTP_E_IO, "No such file");
+    ck_assert_int_eq(rename(fx_path("e"), fx_path("d")), 0);
+    ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 1);
+    s = load(d, old);
+    ck_assert(!fx_has_key(s, 1, 0, 1) && fx_has_key(s, 2, 0, 2));
+    ck_assert(fx_has_key(old, 1, 0, 1));
+    ck_assert_int_eq(ekmotp_snapshot_stale(d, s, &err), 0);
+    ekmotp_snapshot_free(&s);
+    ekmotp_snapshot_free(&old);
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
+/* A new version with one broken record is refused, once, with the client's name; the old one stays. */
+START_TEST(broken_version)
+{
+    ekmotp_directory *d = fx_open("d");
+    ekmotp_snapshot *old, *s = NULL;
+
+    fx_add(d, 1, 3);
+    old = load(d, NULL);
+    fx_sql(fx_path("d"), "UPDATE client SET disabled = 1 WHERE id = CAST('client-2' AS BLOB)");
+    ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 1);
+    refused(ekmotp_snapshot_load(d, old, &s, &err), EKMOTP_E_DIRECTORY,
+            "client client-2: the record is damaged");
+    ck_assert_ptr_null(s);
+    ck_assert(fx_has_key(old, 2, 0, 2));
+    ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 0);
+    fx_sql(fx_path("d"), "UPDATE client SET disabled = 0 WHERE id = CAST('client-2' AS BLOB)");
+    ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 1);
+    s = load(d, old);
+    ekmotp_snapshot_free(&s);
+    ekmotp_snapshot_free(&old);
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
+static const ekmotp_client_info *token_client(unsigned n, const char *uri)
+{
+    static ekmotp_client_info info;
+
+    info = *fx_client(n);
+    info.keys[0].source = EKMOTP_KEY_TOKEN;
+    info.keys[0].bytes = NULL;
+    info.keys[0].len = 0;
+    info.keys[0].uri = uri;
+    return &info;
+}
+
+START_TEST(token_keys)
+{
+    ekmotp_directory *d = fx_open("d");
+    uint8_t mac[32], want[32], key[32];
+    ekmotp_snapshot *s, *next;
+    ekmotp_record record;
+
+    ck_ok(ekmotp_directory_add(d, token_client(1, "pkcs11:object=a"), &err), err);
+    ck_ok(ekmotp_directory_add(d, token_client(2, "pkcs11:object=b"), &err), err);
+    s = load(d, NULL);
+    ck_assert_uint_eq(fx_the_token.opened, 0);
+    record = get(s, 1);
+    ck_assert_ptr_null(record.keys[0].bytes);
+    ck_assert_int_eq(ekmotp_key_is_slow(record.keys[0].key), 1);
+    ck_assert_uint_eq(fx_the_token.opened, 0);
+    fx_the_token.away = 1;
+    refused(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), EKMOTP_E_TOKEN_AWAY,
+            "away");
+    fx_the_token.away = 0;
+    ck_ok(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
+    memset(key, 'a', sizeof(key));
+    ck_assert_int_eq(
+        ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256, key, 32, (const uint8_t *)"m", 1, want), 0);
+    ck_assert_mem_eq(mac, want, 32);
+    ck_assert_uint_eq(fx_the_token.opened, 2);
+    /* The next snapshot borrows the open key, and lives on when the old one is gone. */
+    next = load(d, s);
+    ck_assert_ptr_eq(get(next, 1).keys[0].key, record.keys[0].key);
+    ekmotp_snapshot_free(&s);
+    ck_ok(ekmotp_key_mac(get(next, 1).keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
+    ck_assert_uint_eq(fx_the_token.opened, 2);
+    ck_assert_uint_eq(fx_the_token.macs, 2);
+    ekmotp_directory_free(&d);
+    ck_ok(ekmotp_key_mac(get(next, 2).keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
+    ekmotp_snapshot_free(&next);
+}
+END_TEST
+
+static void *mac_once(void *ctx)
+{
+    uint8_t mac[32];
+
+    return ekmotp_key_mac(ctx, (const uint8_t *)"m", 1, mac, 32, NULL) == 0 ? ctx : NULL;
+}
+
+START_TEST(opened_once)
+{
+    ekmotp_directory *d = fx_open("d");
+    pthread_t threads[16];
+    ekmotp_snapshot *s;
+    void *done;
+
+    ck_ok(ekmotp_directory_add(d, token_client(1, "pkcs11:object=a"), &err), err);
+    s = load(d, NULL);
+    for (size_t i = 0; i < 16; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, mac_once, (void *)get(s, 1).keys[0].key), 0);
+    for (size_t i = 0; i < 16; i++) {
+        pthread_join(threads[i], &done);
+        ck_assert_ptr_nonnull(done);
+    }
+    ck_assert_uint_eq(fx_the_token.opened, 1);
+    ekmotp_snapshot_free(&s);
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
+START_TEST(no_opener)
+{
+    ekmotp_directory_options options = fx_options();
+    ekmotp_directory *d = fx_open("d");
+    ekmotp_snapshot *s;
+
+    ck_ok(ekmotp_directory_add(d, token_client(1, "pkcs11:object=a"), &err), err);
+    ekmotp_directory_free(&d);
+    options.open_token = NULL;
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
+    refused(ekmotp_snapshot_load(d, NULL, &s, &err), EKMOTP_E_URI, "client client-1: its key is in a token");
+    ekmotp_directory_free(&d);
+    options.kek = "pkcs11:object=kek";
+    refused(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), EKMOTP_E_KEK, "cannot use");
+}
+END_TEST
+
+static ekmotp_client_info derived_client(unsigned n, ekmotp_hash hash)
+{
+    ekmotp_client_info info = *fx_client(n);
+
+    info.hash = hash;
+    info.keys[0].source = EKMOTP_KEY_DERIVED;
+    info.keys[0].bytes = NULL;
+    info.keys[0].len = 0;
+    return info;
+}
+
+/*
+ * Derived keys against the KDF written out: HMAC-SHA-256(master, [1] || label || 00 || id || [1] || [256]),
+ * with the master key in a file and in a token.
+ */
+START_TEST(derived_keys)
+{
+    static const uint8_t first[] = "\x00\x00\x00\x01"
+                                   "ekmotp v1 client key\x00"
+                                   "client-1\x00\x00\x00\x01\x00\x00\x01\x00";
+    ekmotp_directory_options options = fx_options();
+    ekmotp_directory *d;
+    ekmotp_client_info info = derived_client(1, EKMOTP_HASH_SHA256);
+    uint8_t want[32], mac[32], want_mac[32], out[EKMOTP_KEY_MAX_SIZE];
+    ekmotp_snapshot *s;
+    ekmotp_record record;
+    size_t len;
+
+    fx_write(fx_path("master"), "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm", 32);
+    ck_assert_int_eq(ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256,
+                                                   (const uint8_t *)"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm", 32,
+                                                   first, sizeof(first) - 1, want),
+                     0);
+    d = fx_open("d");
+    ck_ok(ekmotp_directory_add(d, &info, &err), err);
+    info = derived_client(2, EKMOTP_HASH_SHA512);
+    ck_ok(ekmotp_directory_add(d, &info, &err), err);
+    refused(ekmotp_snapshot_load(d, NULL, &s, &err), EKMOTP_E_INVAL, "client client-1");
+    refused(ekmotp_directory_derive(d, info.id, info.id_len, info.hash, 1, out, &len, &err), EKMOTP_E_INVAL,
+            "--master");
+    ekmotp_directory_free(&d);
+
+    options.master = fx_path("master");
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
+    s = load(d, NULL);
+    record = get(s, 1);
+    ck_assert_ptr_null(record.keys[0].key);
+    ck_assert_uint_eq(record.keys[0].len, 32);
+    ck_assert_mem_eq(record.keys[0].bytes, want, 32);
+    ck_assert_uint_eq(get(s, 2).keys[0].len, 64);
+    ck_ok(ekmotp_directory_derive(d, (const uint8_t *)"client-1", 8, EKMOTP_HASH_SHA256, 1, out, &len, &err),
+          err);
+    ck_assert_uint_eq(len, 32);
+    ck_assert_mem_eq(out, want, 32);
+    ekmotp_snapshot_free(&s);
+    ekmotp_directory_free(&d);
+
+    options.master = "pkcs11:object=m";
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
+    ck_assert_uint_eq(fx_the_token.opened, 0);
+    s = load(d, NULL);
+    ck_assert_uint_eq(fx_the_token.opened, 1);
+    ck_assert_uint_eq(fx_the_token.macs, 0);
+    record = get(s, 1);
+    ck_assert_int_eq(ekmotp_key_is_slow(record.keys[0].key), 1);
+    for (int i = 0; i < 3; i++)
+        ck_ok(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"x", 1, mac, 32, &err), err);
+    ck_assert_uint_eq(fx_the_token.macs, 1);
+    ck_assert_int_eq(
+        ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256, want, 32, (const uint8_t *)"x", 1, want_mac), 0);
+    ck_assert_mem_eq(mac, want_mac, 32);
+    ekmotp_directory_free(&d);
+    ekmotp_snapshot_free(&s);
+}
+END_TEST
+
+UNIT_MAIN("directory snapshots", lookups, shapes, serials, staleness, replaced_file, broken_version,
+          token_keys, opened_once, no_opener, derived_keys)
