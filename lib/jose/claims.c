@@ -134,7 +134,7 @@ int ek_claims_check(const ek_json *claims, const ekmotp_bearer_request *request,
     int rc;
 
     *reason = EKMOTP_REASON_MALFORMED;
-    if (request->profile == EKMOTP_PROFILE_V1 && (!claims->n_is_integer || claims->n == 0))
+    if (request->profile == EKMOTP_PROFILE_V1 && claims->n == 0)
         return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "claim n: %s",
                                 json_object_get(claims->object, "n")
                                     ? "is not an integer of 1 to 18446744073709551615"

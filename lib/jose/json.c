@@ -64,8 +64,6 @@ static int scan_text(const char *place, const char *text, size_t len, scan *s, e
     for (size_t i = 0; i < len; i++) {
         char c = text[i];
 
-        if (c == '\0')
-            return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: a NUL byte at offset %zu", place, i);
         if (s->in_string) {
             scan_string_char(s, c);
         } else if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
@@ -133,7 +131,7 @@ int ek_json_read(const char *place, const char *text, size_t len, ek_json *json,
                                                                                   : "malformed");
         goto out;
     }
-    *json = (ek_json){.object = object, .text = s.out, .len = s.len, .n_is_integer = n_len > 0, .n = n};
+    *json = (ek_json){.object = object, .text = s.out, .len = s.len, .n = n};
     object = NULL;
     s.out = NULL;
     rc = 0;

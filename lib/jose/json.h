@@ -12,15 +12,14 @@
 
 /* A JSON object, once as jansson's tree and once as text. */
 typedef struct ek_json {
-    json_t *object; /* its member n, where n_is_integer, holds a place-holder */
+    json_t *object; /* its member n, where n below is not 0, holds a place-holder */
     char *text;     /* without white space between the tokens: one line, NUL-terminated */
     size_t len;
-    int n_is_integer; /* the member n is written as a plain integer of 0 to 2^64-1 */
-    uint64_t n;       /* its value; jansson's integers end at 2^63-1 */
+    uint64_t n; /* the member n where it is written as a plain integer (jansson's end at 2^63-1), else 0 */
 } ek_json;
 
 /*
- * Reads one JSON object: nothing after it, no member twice, no NUL in a string, no more than
+ * Reads one JSON object: nothing after it, no member twice, no NUL in it, no more than
  * EK_JSON_DEPTH_MAX levels. place names it in messages. EKMOTP_E_SYNTAX, _LIMIT, _NOMEM. On success the
  * caller clears json.
  */

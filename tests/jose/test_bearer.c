@@ -60,6 +60,27 @@ START_TEST(serialisation)
 }
 END_TEST
 
+/* The verifier says which kind it expects; the other one is refused before anything else. */
+START_TEST(other_kind)
+{
+    ekmotp_bearer_request request = expect_request(EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256);
+    char *jws = fixture_jws(EXPECT_JWS_HEADER, EXPECT_CLAIMS, EKMOTP_HASH_SHA256, expect_jws_key, 32);
+    char *jwe = fixture_jwe(EXPECT_JWE_HEADER, jws, expect_jwe_key);
+
+    expect_text(jws, &request, NULL, EKMOTP_REASON_OK, NULL);
+    expect_text(jwe, &request, NULL, EKMOTP_REASON_MALFORMED, "is a JWE, which is not expected");
+    request.jwe_key = expect_jwe_key;
+    expect_text(jwe, &request, NULL, EKMOTP_REASON_MALFORMED, "is a JWE, which is not expected");
+    request.kind = EKMOTP_BEARER_JWE;
+    expect_text(jwe, &request, NULL, EKMOTP_REASON_OK, NULL);
+    expect_text(jws, &request, NULL, EKMOTP_REASON_MALFORMED, "is a JWS, which is not expected");
+    request.jwe_key = NULL;
+    expect_text(jwe, &request, NULL, EKMOTP_REASON_MALFORMED, "is a JWE, which is not expected");
+    free(jwe);
+    free(jws);
+}
+END_TEST
+
 START_TEST(wrong_keys)
 {
     static const uint8_t other[64] = "another key";
@@ -184,6 +205,7 @@ int main(void)
     int failed;
 
     tcase_add_test(tc, serialisation);
+    tcase_add_test(tc, other_kind);
     tcase_add_test(tc, wrong_keys);
     tcase_add_test(tc, nesting);
     tcase_add_test(tc, peek);
