@@ -104,9 +104,15 @@ static void tell_created(const ek_client_options *o, unsigned created)
 
 static int run(const ek_client_command *command, const ek_client_options *o, ekmotp_error *err)
 {
-    ekmotp_directory_options options = {
-        .crypto = ekmotp_openssl_crypto(), .kek = o->kek, .master = o->master, .read_only = command->reads};
+    const ek_token_opener_options token_options = {
+        .agent_program = o->agent_program, .pin_source = o->pin_source, .may_prompt = isatty(STDIN_FILENO)};
+    ekmotp_directory_options options = {.crypto = ekmotp_openssl_crypto(),
+                                        .kek = o->kek,
+                                        .master = o->master,
+                                        .open_token = ek_token_opener_open,
+                                        .read_only = command->reads};
     ekmotp_directory *directory = NULL;
+    ek_token_opener *opener = NULL;
     unsigned created = 0;
     int rc;
 
@@ -115,11 +121,15 @@ static int run(const ek_client_command *command, const ek_client_options *o, ekm
                                 "%s: there is no such directory; the first client makes it: "
                                 "ekmotpd client add ID --directory '%s'",
                                 o->directory, o->directory);
+    if ((rc = ek_token_opener_new(&token_options, &opener, err)) != 0)
+        return rc;
+    options.open_token_ctx = opener;
     if ((rc = ekmotp_directory_open(o->directory, &options, &directory, &created, err)) == 0) {
         tell_created(o, created);
         rc = command->run(o, directory, err);
     }
     ekmotp_directory_free(&directory);
+    ek_token_opener_free(&opener);
     if (rc == 0 && (fflush(stdout) != 0 || ferror(stdout)))
         rc = ekmotp_error_set(err, EKMOTP_E_IO, "standard output cannot be written");
     return rc;

@@ -3,6 +3,8 @@
 #ifndef EK_SERVER_CLIENT_COMMAND_H
 #define EK_SERVER_CLIENT_COMMAND_H
 
+#include "server/token_opener.h"
+
 #include <argp.h>
 #include <ekmotp/directory.h>
 #include <jansson.h>
