@@ -15,7 +15,7 @@
 #define SEEN_MAX 200 /* bytes of labels in a message */
 
 /* Copies a text that is padded with blanks (PKCS#11 never terminates them); control bytes become '?'. */
-static void unpad(char *out, const CK_UTF8CHAR *text, size_t len)
+void ek_token_text(char *out, const CK_UTF8CHAR *text, size_t len)
 {
     while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\0'))
         len--;
@@ -77,8 +77,8 @@ static int look(const ek_uri *uri, ek_token *token, char **seen)
     /* A place for a token that nobody has made yet (SoftHSM and tpm2-pkcs11 always show one). */
     if (!(token->info.flags & CKF_TOKEN_INITIALIZED))
         return 0;
-    unpad(token->label, token->info.label, sizeof(token->info.label));
-    unpad(token->serial, token->info.serialNumber, sizeof(token->info.serialNumber));
+    ek_token_text(token->label, token->info.label, sizeof(token->info.label));
+    ek_token_text(token->serial, token->info.serialNumber, sizeof(token->info.serialNumber));
     if (!uri || ek_uri_matches_token(uri, token->slot, &token->slot_info, &token->info))
         return 1;
     note_seen(seen, token->label);

@@ -6,6 +6,9 @@
 #include "lib/common/secret.h"
 #include "p11/module.h"
 
+/* A text of PKCS#11, padded with blanks to size bytes, as a string (size + 1 bytes at out). */
+void ek_token_text(char *out, const CK_UTF8CHAR *text, size_t size);
+
 typedef struct ek_token {
     ek_module *module; /* owned */
     CK_SLOT_ID slot;
