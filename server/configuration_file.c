@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <ini.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEEN_MAX 64 /* settings that may stand once each */
+#define SEEN_MAX 64        /* settings that may stand once each */
+#define LINE_MAX_SIZE 4096 /* bytes of a line: a PKCS#11 URI is longer than libinih's 200 */
 
 typedef struct reader {
     FILE *file;
@@ -101,6 +103,9 @@ int ek_config_read(ek_config *config, const char *path, ekmotp_error *err)
     r.file = fopen(path, "re");
     if (!r.file)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path, strerror(errno));
+    ini_max_line = LINE_MAX_SIZE;
+    ini_allow_multiline = false;
+    ini_allow_bom = false;
     line = ini_parse_stream(read_line, &r, take_value, &r);
     if (r.rc == 0 && ferror(r.file))
         r.rc = ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path, strerror(errno ? errno : EIO));

@@ -140,7 +140,7 @@ int ek_command_serve(int argc, char **argv)
     }
     if (run(&config, &o, &err) != 0) {
         fprintf(stderr, "%s: %s\n", name, err.message);
-        rc = EK_EXIT_FAILED;
+        rc = err.code == EKMOTP_E_INVAL || err.code == EKMOTP_E_SYNTAX ? EK_EXIT_USAGE : EK_EXIT_FAILED;
         goto out;
     }
     rc = EK_EXIT_OK;

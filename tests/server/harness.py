@@ -196,18 +196,11 @@ class Closed(Exception):
 class Tls:
     """A TLS connection whose bytes are ours, with proofs for its channel."""
 
+    contexts = {}
+
     def __init__(self, port, host="127.0.0.1", version=None, options=0, alpn=None, timeout=20, session=None,
                  handshake=True, sock=None):
-        context = SSL.Context(SSL.TLS_METHOD)
-        wanted = {"1.1": 0x302, "1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
-        if version:
-            context.set_min_proto_version(wanted[version])
-            context.set_max_proto_version(wanted[version])
-        if version == "1.1":
-            context.set_cipher_list(b"ALL@SECLEVEL=0")
-        context.set_options(options)
-        if alpn:
-            context.set_alpn_protos(alpn)
+        context = self.context(version, options, alpn)
         self.socket = sock or socket.create_connection((host, port), timeout=timeout)
         self.socket.settimeout(None)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout.to_bytes(8, "little") + bytes(8))
@@ -218,6 +211,24 @@ class Tls:
         self.data, self.proofs = b"", {}
         if handshake:
             self.tls.do_handshake()
+
+    @classmethod
+    def context(cls, version, options, alpn):
+        """One context for each kind of client: to make one takes longer than a handshake."""
+        kind = (version, options, tuple(alpn or ()))
+        if kind not in cls.contexts:
+            context = SSL.Context(SSL.TLS_METHOD)
+            wanted = {"1.1": 0x302, "1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+            if version:
+                context.set_min_proto_version(wanted[version])
+                context.set_max_proto_version(wanted[version])
+            if version == "1.1":
+                context.set_cipher_list(b"ALL@SECLEVEL=0")
+            context.set_options(options)
+            if alpn:
+                context.set_alpn_protos(alpn)
+            cls.contexts[kind] = context
+        return cls.contexts[kind]
 
     def export(self, label, context, length):
         return self.tls.export_keying_material(label, length, context)
