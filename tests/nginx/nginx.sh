@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# nginx.sh: an nginx with the module, of this test's own, after test.sh and tls.sh.
+
+need nginx
+module=$top_build/server/nginx/ngx_http_ekmotp_module.so
+[ -e "$module" ] || skip "the nginx module was not built (nginx-dev)"
+
+# nginx cannot choose a free port: an address of the loopback network that nobody else has does as well.
+nginx_address=127.$((RANDOM % 250 + 2)).$((RANDOM % 250 + 2)).$((RANDOM % 250 + 2))
+nginx_port=8443
+library_path=
+for library in core openssl jose directory; do
+    library_path=$top_build/lib/$library/.libs:$library_path
+done
+library_path=$top_build/p11/.libs:$library_path
+
+# nginx_conf HTTP-BLOCK: writes nginx.conf; certificates are in $tmp.
+nginx_conf()
+{
+    mkdir -p "$tmp/logs" "$tmp/www"
+    cat >"$tmp/nginx.conf" <<EOF
+load_module $module;
+worker_processes ${nginx_workers:-2};
+pid $tmp/nginx.pid;
+error_log $tmp/error.log info;
+$([ "$(id -u)" -ne 0 ] || echo "user root;")
+events { worker_connections 1024; }
+http {
+    access_log $tmp/access.log combined;
+    log_format ekmotp '\$uri status=\$status client=\$ekmotp_client verdict=\$ekmotp_status reason=\$ekmotp_reason n=\$ekmotp_n';
+    client_body_temp_path $tmp/body; proxy_temp_path $tmp/proxy; fastcgi_temp_path $tmp/fastcgi;
+    uwsgi_temp_path $tmp/uwsgi; scgi_temp_path $tmp/scgi;
+    ssl_certificate $tmp/server.pem; ssl_certificate_key $tmp/server.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    root $tmp/www;
+    $1
+}
+EOF
+}
+
+nginx_run()
+{
+    LD_LIBRARY_PATH=$library_path nginx -p "$tmp/" -c "$tmp/nginx.conf" -e "$tmp/error.log" "$@"
+}
+
+# nginx_refuses REGEX HTTP-BLOCK: the configuration must be refused with a message that matches.
+nginx_refuses()
+{
+    nginx_conf "$2"
+    fails nginx_run -t 2>"$tmp/refused.txt"
+    has "$tmp/refused.txt" "$1"
+}
+
+nginx_start()
+{
+    background "$tmp/nginx.log" env LD_LIBRARY_PATH="$library_path" nginx -p "$tmp/" -c "$tmp/nginx.conf" \
+        -e "$tmp/error.log" -g 'daemon off;'
+    nginx_pid=$background_pid
+    wait_for 20 bash -c "exec 3<>/dev/tcp/$nginx_address/$nginx_port"
+}
+
+# request PATH [OPTION...]: as client1 with its key; the body is in $tmp/out, messages in $tmp/err.
+request()
+{
+    local path=$1
+    shift
+    "$EKMOTP" request --id client1 --key "file:$tmp/client1.key" --cacert "$tmp/ca.pem" \
+        --connect-to "localhost:443:$nginx_address:$nginx_port" "$@" "https://localhost$path" \
+        >"$tmp/out" 2>"$tmp/err"
+}
+
+# plain PATH [OPTION...]: curl without credentials: the status.
+plain()
+{
+    local path=$1
+    shift
+    curl -s -o "$tmp/plain" -w '%{http_code}' --cacert "$tmp/ca.pem" \
+        --connect-to "localhost:443:$nginx_address:$nginx_port" "$@" "https://localhost$path"
+}
+
+# enrol DIRECTORY ID [OPTION...]
+enrol()
+{
+    local directory=$1 id=$2
+    shift 2
+    "$EKMOTPD" client add "$id" --directory "$directory" "$@" >>"$tmp/enrol.log" 2>&1
+}
