@@ -72,14 +72,20 @@ static ngx_int_t keep_text(ngx_http_request_t *r, ngx_str_t *to, const char *tex
     return NGX_OK;
 }
 
-/* Ends a connection that has served its share: no further request on it. */
+/*
+ * Ends a connection that has served its share. On HTTP/2 nginx says so with the next request, which it still
+ * answers: it is told one request earlier.
+ */
 static void limit_requests(ngx_http_request_t *r, ek_nginx_request *v)
 {
-    if (++v->channel->verified < v->conf->max_requests || v->conf->max_requests == 0)
+    ngx_uint_t verified = ++v->channel->verified, max = v->conf->max_requests;
+
+    if (max == 0)
         return;
-    r->main->keepalive = 0;
+    if (verified >= max)
+        r->main->keepalive = 0;
 #if (NGX_HTTP_V2)
-    if (r->main->stream)
+    if (r->main->stream && verified + 1 >= max)
         r->main->stream->connection->connection->requests = NGX_MAX_INT32_VALUE;
 #endif
 }

@@ -63,6 +63,9 @@ nginx_conf "
 "
 nginx_start
 
+# well-formed, for client1, and wrong
+made_up="EKMOTP k=Y2xpZW50MQ, n=1, p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, v=AAAAAAAAAAAAAAAAAAAAAA"
+
 say "a verified request"
 request /on --require-server-proof
 same body "$(cat "$tmp/out")" hello
@@ -72,18 +75,15 @@ say "whatever answers, the request was verified before"
 for path in /on /return /rewrite /redirect /files/ /any /limited /auth; do
     request "$path" --require-server-proof --repeat 2 || die "$path: $(cat "$tmp/err")"
     same "$path without credentials" "$(plain "$path")" 401
-    same "$path with a key of another client" \
-        "$(exits 5 "$EKMOTP" request -s --id client1 --key "file:$tmp/other.key" --cacert "$tmp/ca.pem" \
-            --connect-to "localhost:443:$nginx_address:$nginx_port" "https://localhost$path" -o /dev/null && echo refused)" refused
+    exits 5 as client1 "$tmp/other.key" "$path" -s -o /dev/null
 done
 same "location without the module" "$(plain /page)" 200
 request /return
 same "returned" "$(cat "$tmp/out")" "returned client1"
 
 say "a return of the server block is covered"
-same "server return" "$(plain / --connect-to "localhost:443:$nginx_address:8444")" 401
-exits 0 "$EKMOTP" request -s --id client1 --key "file:$tmp/client1.key" --cacert "$tmp/ca.pem" \
-    --connect-to "localhost:443:$nginx_address:8444" https://localhost/ >"$tmp/out"
+same "server return" "$(port=8444 plain /)" 401
+port=8444 request /
 same "server return" "$(cat "$tmp/out")" "server return"
 
 say "optional: never refused, never believed"
@@ -96,8 +96,7 @@ same "optional with good credentials" "$(cat "$tmp/out")" "status=accepted clien
 
 say "one refusal for every reason"
 for credentials in 'X: y' 'Authorization: EKMOTP k=YQ' 'Authorization: Basic YTpi' 'Authorization: Bearer x' \
-    'Authorization: EKMOTP k=Y2xpZW50MQ, n=1, p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, v=AAAAAAAAAAAAAAAAAAAAAA' \
-    'Authorization: EKMOTP k=bm9ib2R5, n=1, p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, v=AAAAAAAAAAAAAAAAAAAAAA'; do
+    "Authorization: $made_up" "Authorization: ${made_up/Y2xpZW50MQ/bm9ib2R5}"; do
     same "$credentials" "$(plain /on -H "$credentials" -D "$tmp/head")" 401
     grep -vi '^date:' "$tmp/head" >"$tmp/refusal"
     cat "$tmp/plain" >>"$tmp/refusal"
@@ -130,17 +129,12 @@ same "limited, HTTP/2" "$(jq -s '[.[].n] | max' <"$tmp/report")" 2
 
 say "listeners that cannot be trusted"
 same "plain HTTP" "$(curl -s -o /dev/null -w '%{http_code}' "http://$nginx_address:8080/" \
-    -H 'Authorization: EKMOTP k=Y2xpZW50MQ, n=1, p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, v=AAAAAAAAAAAAAAAAAAAAAA')" 401
+    -H "Authorization: $made_up")" 401
 has "$tmp/error.log" 'reason=tls-version .*plain HTTP'
 
 say "TLS 1.2, with extended master secret and without"
 request /on --tls12 --require-server-proof
-printf 'GET /on HTTP/1.1\r\nHost: localhost\r\nAuthorization: EKMOTP k=Y2xpZW50MQ, n=1, p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, v=AAAAAAAAAAAAAAAAAAAAAA\r\nConnection: close\r\n\r\n' |
-    openssl s_client -quiet -tls1_2 -no_ems -connect "$nginx_address:$nginx_port" >"$tmp/noems" 2>"$tmp/noems.err" || :
-if grep -q 'unknown option' "$tmp/noems.err"; then
-    printf 'options = NO_EMS\n' >/dev/null
-    OPENSSL_CONF=$tmp/noems.cnf
-    cat >"$OPENSSL_CONF" <<'EOF'
+cat >"$tmp/no-ems.cnf" <<'EOF'
 openssl_conf = init
 [init]
 ssl_conf = ssl
@@ -149,15 +143,25 @@ system_default = default
 [default]
 Options = -ExtendedMasterSecret
 EOF
-    printf 'GET /on HTTP/1.1\r\nHost: localhost\r\nAuthorization: EKMOTP k=Y2xpZW50MQ, n=1, p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA, v=AAAAAAAAAAAAAAAAAAAAAA\r\nConnection: close\r\n\r\n' |
-        OPENSSL_CONF=$OPENSSL_CONF openssl s_client -quiet -tls1_2 -connect "$nginx_address:$nginx_port" >"$tmp/noems" 2>"$tmp/noems.err" || :
-fi
-has "$tmp/noems" '^HTTP/1.1 401'
+printf 'GET /on HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nConnection: close\r\n\r\n' "$made_up" |
+    OPENSSL_CONF=$tmp/no-ems.cnf openssl s_client -ign_eof -quiet -tls1_2 -connect "$nginx_address:$nginx_port" \
+        >"$tmp/no-ems" 2>"$tmp/no-ems.err"
+has "$tmp/no-ems" '^HTTP/1.1 401'
 has "$tmp/error.log" 'reason=tls-ems'
+
+say "early data"
+printf 'GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nConnection: close\r\n\r\n' "$made_up" >"$tmp/early"
+openssl s_client -ign_eof -quiet -tls1_3 -sess_out "$tmp/session" -connect "$nginx_address:8445" <"$tmp/early" \
+    >"$tmp/early.out" 2>&1
+has "$tmp/error.log" 'reason=other-session'
+openssl s_client -ign_eof -quiet -tls1_3 -sess_in "$tmp/session" -early_data "$tmp/early" \
+    -connect "$nginx_address:8445" </dev/null >"$tmp/early.out" 2>&1
+has "$tmp/early.out" '^HTTP/1.1 401'
+has "$tmp/error.log" 'reason=tls-(handshake|early-data)'
 
 say "a change of the directory is seen without a reload"
 "$EKMOTPD" client disable client1 --directory "$directory" >>"$tmp/enrol.log" 2>&1
-wait_for 5 exits 5 request /on
+wait_for 5 refused /on
 "$EKMOTPD" client enable client1 --directory "$directory" >>"$tmp/enrol.log" 2>&1
 wait_for 5 request /on
 
@@ -169,8 +173,7 @@ request /on
 fails nginx_run -t 2>"$tmp/refused.txt"
 cat "$tmp/good.db" >"$directory"
 enrol "$directory" late --generate --out "$tmp/late.key"
-wait_for 10 "$EKMOTP" request -s --id late --key "file:$tmp/late.key" --cacert "$tmp/ca.pem" \
-    --connect-to "localhost:443:$nginx_address:$nginx_port" https://localhost/on -o /dev/null
+wait_for 10 as late "$tmp/late.key" /on
 
 say "reload and the death of a worker"
 nginx_run -s reload

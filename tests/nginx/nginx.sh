@@ -61,14 +61,29 @@ nginx_start()
     wait_for 20 bash -c "exec 3<>/dev/tcp/$nginx_address/$nginx_port"
 }
 
+# as ID KEY-FILE PATH [OPTION...]: ekmotp request as somebody, to port $port or the usual one
+as()
+{
+    local id=$1 key=$2 path=$3
+    shift 3
+    "$EKMOTP" request --id "$id" --key "file:$key" --cacert "$tmp/ca.pem" \
+        --connect-to "localhost:443:$nginx_address:${port:-$nginx_port}" "$@" "https://localhost$path"
+}
+
 # request PATH [OPTION...]: as client1 with its key; the body is in $tmp/out, messages in $tmp/err.
 request()
 {
     local path=$1
     shift
-    "$EKMOTP" request --id client1 --key "file:$tmp/client1.key" --cacert "$tmp/ca.pem" \
-        --connect-to "localhost:443:$nginx_address:$nginx_port" "$@" "https://localhost$path" \
-        >"$tmp/out" 2>"$tmp/err"
+    as client1 "$tmp/client1.key" "$path" "$@" >"$tmp/out" 2>"$tmp/err"
+}
+
+# refused PATH: true once client1 is refused
+refused()
+{
+    local rc=0
+    request "$1" || rc=$?
+    [ "$rc" -eq 5 ]
 }
 
 # plain PATH [OPTION...]: curl without credentials: the status.
@@ -77,7 +92,7 @@ plain()
     local path=$1
     shift
     curl -s -o "$tmp/plain" -w '%{http_code}' --cacert "$tmp/ca.pem" \
-        --connect-to "localhost:443:$nginx_address:$nginx_port" "$@" "https://localhost$path"
+        --connect-to "localhost:443:$nginx_address:${port:-$nginx_port}" "$@" "https://localhost$path"
 }
 
 # enrol DIRECTORY ID [OPTION...]
