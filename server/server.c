@@ -10,6 +10,7 @@
 #include "server/process.h"
 #include "server/sockets.h"
 #include "server/tls.h"
+#include "server/token_opener.h"
 
 #include <ekmotp/jose.h>
 #include <ekmotp/openssl.h>
@@ -30,6 +31,7 @@ typedef struct server {
     ekmotp_verifier *verifier;
     ekmotp_jose_policy policy;
     ek_content *content;
+    ek_token_opener *tokens; /* outlives the clients, whose keys it opens */
     ek_clients *clients;
     SSL_CTX *tls;
     ek_loop **loops;
@@ -79,6 +81,9 @@ static int make_verifier(server *s, ekmotp_error *err)
 /* Everything that can be wrong with the configuration is found here. */
 static int load(server *s, ekmotp_error *err)
 {
+    const ek_token_opener_options tokens = {.agent = s->config->agent,
+                                            .agent_program = s->config->agent_program,
+                                            .pin_source = s->config->pin_source};
     int rc = ek_connection_global_init(err);
 
     if (rc == 0)
@@ -87,8 +92,10 @@ static int load(server *s, ekmotp_error *err)
         rc = make_verifier(s, err);
     if (rc == 0)
         rc = ek_content_new(s->config, &s->content, err);
+    if (rc == 0)
+        rc = ek_token_opener_new(&tokens, &s->tokens, err);
     if (rc == 0 && s->config->directory)
-        rc = ek_clients_new(s->config, NULL, NULL, &s->clients, err);
+        rc = ek_clients_new(s->config, ek_token_opener_open, s->tokens, &s->clients, err);
     return rc;
 }
 
@@ -292,6 +299,7 @@ static void tear_down(server *s)
     for (size_t i = 0; i < s->loop_count; i++)
         ek_loop_free(&s->loops[i]);
     ek_clients_free(&s->clients);
+    ek_token_opener_free(&s->tokens);
     ek_admin_free(&s->admin);
     free_event(s->on_term);
     free_event(s->on_int);

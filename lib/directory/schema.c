@@ -129,7 +129,7 @@ static int verify(ekmotp_directory *d, const ek_meta *meta, const uint8_t *seale
             err, EKMOTP_E_KEK,
             "%s: %s is not the key-encryption key that this directory was made with (or the "
             "file is damaged); name the right one with --kek",
-            d->path, d->kek_name);
+            d->path, strncmp(d->kek_name, "pkcs11:", 7) == 0 ? "the key in the token" : d->kek_name);
     return 0;
 }
 
