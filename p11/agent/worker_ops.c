@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "lib/common/secret.h"
+#include "p11/admin.h"
 #include "p11/agent/module_policy.h"
 #include "p11/agent/worker_ops.h"
 
@@ -169,6 +170,25 @@ static void answer_mac(ek_worker_ops *ops, const ek_wire_message *request, ek_wi
     ekmotp_key_free(&key);
 }
 
+static void answer_admin(const ek_wire_message *request, ek_wire_message *reply, uint8_t *small, char **text)
+{
+    ek_secret *json = ek_secret_new(NULL, request->len + 1);
+    ekmotp_error err = {0};
+    int rc;
+
+    if (json && request->len > 0)
+        memcpy(json->bytes, request->data, request->len);
+    rc = json ? ek_p11_admin((const char *)json->bytes, text, &err) : EKMOTP_E_NOMEM;
+    ek_secret_free(&json);
+    if (rc != 0) {
+        answer_error(reply, rc, err.code ? err.message : ekmotp_strerror(rc), small);
+        return;
+    }
+    reply->type = EK_WIRE_TEXT;
+    reply->data = (const uint8_t *)*text;
+    reply->len = strlen(*text);
+}
+
 void ek_worker_answer(ek_worker_ops *ops, const ek_wire_message *request, ek_wire_message *reply,
                       uint8_t small[EKMOTP_ERROR_MESSAGE_SIZE], char **text)
 {
@@ -188,6 +208,9 @@ void ek_worker_answer(ek_worker_ops *ops, const ek_wire_message *request, ek_wir
         key = find_key(ops, request->key, 1);
         ekmotp_key_free(&key);
         reply->type = EK_WIRE_DONE;
+        break;
+    case EK_WIRE_ADMIN:
+        answer_admin(request, reply, small, text);
         break;
     default:
         answer_error(reply, EKMOTP_E_AGENT, "agent: a worker does not know this request", small);

@@ -9,6 +9,8 @@
  * "logins" for each PIN that is sent, to "opens" for each opening. Only the name of the object matters in a
  * URI: "none" is not there.
  */
+#include "p11/admin.h"
+
 #include <ekmotp/p11.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
@@ -127,4 +129,12 @@ int ekmotp_p11_key_open(const char *uri, const ekmotp_p11_options *o, ekmotp_key
         return EKMOTP_E_NOMEM;
     *hash = o->hash;
     return ekmotp_key_new(o->hash, &fake_ops, hash, out, err);
+}
+
+int ek_p11_admin(const char *request_json, char **reply_json, ekmotp_error *err)
+{
+    if (strstr(request_json, "fail"))
+        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "there is no request 'fail'");
+    *reply_json = strdup("{\"fake\":true}");
+    return *reply_json ? 0 : EKMOTP_E_NOMEM;
 }
