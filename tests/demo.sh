@@ -84,9 +84,7 @@ case $token in
         command -v softhsm2-util >/dev/null || die "softhsm2-util is not installed (packages.txt names its package)"
         softhsm_token "$tmp/token" demo "$pin" || die "no SoftHSM token"
         tell "the token \"demo\" has a PIN; its folder is private"
-        "$EKMOTP" key import --pin-source "$tmp/pin" --agent-program "$EKMOTP_AGENT" \
-            "pkcs11:token=demo;object=client1?module-path=$token_module" <"$tmp/client1.key" ||
-            die "the key is not imported"
+        softhsm_import demo "$pin" client1 "$tmp/client1.key" || die "the key is not imported"
         ;;
 esac
 uri="pkcs11:token=demo;object=client1;type=secret-key?module-path=$token_module&pin-source=file:$tmp/pin"
