@@ -94,7 +94,7 @@ tell "$uri"
 step "a server: ekmotpd, with a fresh CA and certificate"
 make_certificate "$tmp/tls"
 "$EKMOTPD" client add client1 --directory "$tmp/clients.db" --key-file "$tmp/client1.key" \
-    --profile v1,compat-apikey
+    --profile v1,compat-apikey 2>"$tmp/add.log" | sed 's/^/   /'
 rm "$tmp/client1.key"
 background "$tmp/server.log" "$EKMOTPD" serve --listen 127.0.0.1:0 --cert "$tmp/tls/server.pem" \
     --key "$tmp/tls/server.key" --directory "$tmp/clients.db" --profile v1,compat-apikey --show-derived
@@ -139,8 +139,8 @@ replay()
         -verify_return_error >"$tmp/replayed" 2>"$tmp/openssl.log" || :
     same "status of the replay" "$(sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p' "$tmp/replayed")" 401
     tell "answer: $(sed -n '1s/^HTTP[^ ]* //p' "$tmp/replayed" | tr -d '\r')"
-    wait_for 5 grep -q 'reason=' "$tmp/server.log"
-    tell "the server's log: $(grep 'reason=' "$tmp/server.log" | grep -v 'reason="\{0,1\}ok' | tail -n 1 | cut -c1-160)"
+    wait_for 5 grep -q 'status=401' "$tmp/server.log"
+    tell "the server's log: $(grep 'status=401' "$tmp/server.log" | tail -n 1 | sed 's/.*\(reason=.* why="[^"]*"\).*/\1/')"
 }
 
 for profile in v1 compat-apikey; do
