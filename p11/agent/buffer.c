@@ -82,14 +82,14 @@ int ek_buffer_put(ek_buffer *b, const ek_wire_message *message)
     return rc;
 }
 
-int ek_buffer_read(ek_buffer *b, int fd)
+int ek_buffer_read(ek_buffer *b, int fd, int wait)
 {
     ssize_t n;
 
     if (ek_buffer_reserve(b, READ_SIZE) != 0)
         return EKMOTP_E_NOMEM;
     do {
-        n = recv(fd, b->bytes + b->end, b->size - b->end, MSG_DONTWAIT);
+        n = recv(fd, b->bytes + b->end, b->size - b->end, wait ? 0 : MSG_DONTWAIT);
     } while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;

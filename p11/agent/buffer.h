@@ -28,10 +28,11 @@ size_t ek_buffer_len(const ek_buffer *b);
 int ek_buffer_put(ek_buffer *b, const ek_wire_message *message) __attribute__((warn_unused_result));
 
 /*
- * Reads what a socket has now, without waiting. Returns the number of bytes, 0 where it would have to
- * wait, EKMOTP_E_IO at the end of the stream or on a failure, EKMOTP_E_NOMEM.
+ * Reads what a socket has now; with wait set it waits for something first (as long as the socket's
+ * SO_RCVTIMEO lets it). Returns the number of bytes, 0 where there was nothing, EKMOTP_E_IO at the end of the
+ * stream or on a failure, EKMOTP_E_NOMEM.
  */
-int ek_buffer_read(ek_buffer *b, int fd) __attribute__((warn_unused_result));
+int ek_buffer_read(ek_buffer *b, int fd, int wait) __attribute__((warn_unused_result));
 /* Writes as much as a socket takes now. 0 (look at ek_buffer_len), or EKMOTP_E_IO. Never raises SIGPIPE. */
 int ek_buffer_write(ek_buffer *b, int fd) __attribute__((warn_unused_result));
 

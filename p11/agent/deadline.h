@@ -6,12 +6,17 @@
 #include <stdint.h>
 #include <time.h>
 
-static inline int64_t ek_time_ms(void)
+static inline int64_t ek_time_us(void)
 {
     struct timespec t;
 
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static inline int64_t ek_time_ms(void)
+{
+    return ek_time_us() / 1000;
 }
 
 /* Milliseconds from now to a deadline as poll wants them: 0 where it has passed, rounded up otherwise. */

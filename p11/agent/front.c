@@ -129,7 +129,7 @@ static void handle_clients(front *f, const turn *t)
         short got = t->polled[at].revents;
 
         if (got & POLLIN) {
-            int n = ek_buffer_read(&c->in, c->fd);
+            int n = ek_buffer_read(&c->in, c->fd, 0);
 
             if (n < 0)
                 c->doomed = 2;

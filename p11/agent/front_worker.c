@@ -147,7 +147,7 @@ static int handle_reply(front *f, front_worker *w, ek_wire_message *m)
 
 int ek_front_worker_read(front *f, front_worker *w)
 {
-    int n = ek_buffer_read(&w->in, w->fd), rc = 0;
+    int n = ek_buffer_read(&w->in, w->fd, 0), rc = 0;
 
     while (n >= 0 && rc == 0) {
         ek_wire_message m;

@@ -5,12 +5,14 @@
 #include "p11/agent/deadline.h"
 #include "p11/agent/link.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+#define READ_SLICE_MS 500
 
 typedef struct ek_call {
     struct ek_call *next;
@@ -22,9 +24,11 @@ typedef struct ek_call {
 
 ek_link *ek_link_new(int fd, pthread_mutex_t *lock, uint64_t generation)
 {
+    const struct timeval slice = {.tv_usec = READ_SLICE_MS * 1000};
     ek_link *l = calloc(1, sizeof(*l));
 
-    if (!l) {
+    if (!l || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &slice, sizeof(slice)) != 0) {
+        free(l);
         close(fd);
         return NULL;
     }
@@ -128,18 +132,20 @@ static int dispatch(ek_link *l)
     }
 }
 
+/*
+ * Reads for every caller, until deadline at most. The socket itself ends a read after READ_SLICE_MS, which
+ * saves a poll for each reply as long as the deadline is further away.
+ */
 static void read_for_all(ek_link *l, int64_t deadline)
 {
     struct pollfd p = {.fd = l->fd, .events = POLLIN};
-    int n = 0, ready;
+    int64_t left = deadline - ek_time_ms();
+    int n = 0;
 
     l->reading = 1;
     pthread_mutex_unlock(l->lock);
-    ready = poll(&p, 1, ek_left_ms(deadline, ek_time_ms()));
-    if (ready > 0)
-        n = ek_buffer_read(&l->in, p.fd);
-    else if (ready < 0 && errno != EINTR)
-        n = EKMOTP_E_IO;
+    if (left > READ_SLICE_MS || poll(&p, 1, ek_left_ms(deadline, ek_time_ms())) > 0)
+        n = ek_buffer_read(&l->in, p.fd, left > READ_SLICE_MS);
     pthread_mutex_lock(l->lock);
     l->reading = 0;
     if (n < 0 || (n > 0 && dispatch(l) != 0))

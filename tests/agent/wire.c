@@ -253,7 +253,7 @@ START_TEST(buffer_over_a_socket)
         int rc;
 
         ck_assert_int_eq(ek_buffer_write(&out, pair[0]), 0);
-        ck_assert_int_ge(ek_buffer_read(&in, pair[1]), 0);
+        ck_assert_int_ge(ek_buffer_read(&in, pair[1], 0), 0);
         while ((rc = ek_wire_parse(in.bytes + in.start, ek_buffer_len(&in), &m, &used, NULL)) == 0) {
             ck_assert_int_eq(m.type, samples[got % SAMPLES].type);
             ek_buffer_consume(&in, used);
@@ -265,7 +265,7 @@ START_TEST(buffer_over_a_socket)
     close(pair[1]);
     ck_assert_int_eq(ek_buffer_put(&out, &samples[0]), 0);
     ck_assert_int_eq(ek_buffer_write(&out, pair[0]), EKMOTP_E_IO); /* and no SIGPIPE */
-    ck_assert_int_eq(ek_buffer_read(&in, pair[0]), EKMOTP_E_IO);
+    ck_assert_int_eq(ek_buffer_read(&in, pair[0], 1), EKMOTP_E_IO);
     close(pair[0]);
     ek_buffer_free(&out);
     ek_buffer_free(&in);
