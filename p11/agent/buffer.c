@@ -63,6 +63,17 @@ void ek_buffer_consume(ek_buffer *b, size_t len)
     }
 }
 
+int ek_buffer_append(ek_buffer *b, const uint8_t *bytes, size_t len)
+{
+    int rc = ek_buffer_reserve(b, len);
+
+    if (rc == 0 && len > 0)
+        memcpy(b->bytes + b->end, bytes, len);
+    if (rc == 0)
+        b->end += len;
+    return rc;
+}
+
 int ek_buffer_put(ek_buffer *b, const ek_wire_message *message)
 {
     size_t size = ek_wire_size(message), len;

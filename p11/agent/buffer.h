@@ -24,6 +24,8 @@ int ek_buffer_reserve(ek_buffer *b, size_t len) __attribute__((warn_unused_resul
 void ek_buffer_consume(ek_buffer *b, size_t len);
 size_t ek_buffer_len(const ek_buffer *b);
 
+/* Appends bytes. EKMOTP_E_NOMEM. */
+int ek_buffer_append(ek_buffer *b, const uint8_t *bytes, size_t len) __attribute__((warn_unused_result));
 /* Appends the frame of a message. EKMOTP_E_NOMEM, or EKMOTP_E_LIMIT for a message that is out of bounds. */
 int ek_buffer_put(ek_buffer *b, const ek_wire_message *message) __attribute__((warn_unused_result));
 

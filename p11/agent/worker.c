@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "lib/common/secret.h"
 #include "p11/agent/buffer.h"
 #include "p11/agent/deadline.h"
 #include "p11/agent/worker.h"
@@ -13,11 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define QUICK_US 200 /* a MAC of a token in software is over by then, one of a TPM takes 3000 */
+#define BATCH_US 150 /* of work that one thread takes at a time from a token in software */
+#define BATCH_MAX 16
 
 /*
- * Each thread takes the next request, works on it and answers. A thread that answers while another one
- * writes leaves its answer for that one to write.
+ * Each thread takes what comes next, works on it and answers. While a MAC is a matter of microseconds a
+ * thread takes several requests at once, because waking threads for each would cost more than the MACs; where
+ * one takes milliseconds each request is taken by a thread of its own. A thread that answers while another
+ * one writes leaves its answers for that one to write.
  */
 typedef struct worker {
     ek_worker_ops *ops;
@@ -29,56 +31,57 @@ typedef struct worker {
     _Atomic unsigned mac_us; /* how long a MAC takes */
 } worker;
 
-/* Copies the frame's bytes, so that others can go on reading while it is worked on. */
-static int copy_request(ek_buffer *in, ek_wire_message *m, size_t used, ek_secret **bytes)
-{
-    const uint8_t *frame = in->bytes + in->start;
+/* What one thread has taken, and its answers. */
+typedef struct share {
+    worker *worker;
+    int leads; /* holds in_lock: it is the thread that reads */
+    ek_buffer in, out;
+} share;
 
-    if (!*bytes || used > (*bytes)->len) {
-        ek_secret_free(bytes);
-        *bytes = ek_secret_new(NULL, used < EK_WIRE_SMALL_MAX ? EK_WIRE_SMALL_MAX : used);
-        if (!*bytes)
-            return -1;
-    }
-    memcpy((*bytes)->bytes, frame, used);
-    m->data = m->data ? (*bytes)->bytes + (m->data - frame) : NULL;
-    m->data2 = m->data2 ? (*bytes)->bytes + (m->data2 - frame) : NULL;
-    ek_buffer_consume(in, used);
-    return 0;
+static int parse(const ek_buffer *b, ek_wire_message *m, size_t *used)
+{
+    return ek_wire_parse(b->bytes + b->start, ek_buffer_len(b), m, used, NULL);
 }
 
 /*
- * Waits for the next frame, as the one thread that reads (in_lock). It stays that thread, and *leads is 1, if
- * nothing else has come and a MAC is over so soon that waking another thread to read would cost more than it
- * brings. -1 at the end.
+ * Waits for the next frame, and takes those that came with it as long as they are quick MACs. The thread
+ * stays the one that reads if nothing else is there to be woken for. -1 at the end.
  */
-static int take_request(worker *w, ek_wire_message *m, ek_secret **bytes, int *leads)
+static int take(share *s)
 {
-    ek_wire_message following;
+    worker *w = s->worker;
+    unsigned quick = w->mac_us < BATCH_US ? BATCH_US / (w->mac_us + 1) : 0;
+    ek_wire_message m;
     size_t used = 0;
-    int rc;
+    int rc, all_quick = 1;
 
-    if (!*leads)
+    if (!s->leads)
         pthread_mutex_lock(&w->in_lock);
-    while ((rc = ek_wire_parse(w->in.bytes + w->in.start, ek_buffer_len(&w->in), m, &used, NULL)) ==
-           EK_WIRE_MORE)
+    while ((rc = parse(&w->in, &m, &used)) == EK_WIRE_MORE)
         if (ek_buffer_read(&w->in, EK_AGENT_FD, 1) < 0)
             break;
-    if (rc == 0)
-        rc = copy_request(&w->in, m, used, bytes);
-    *leads = rc == 0 && m->type == EK_WIRE_MAC && w->mac_us < QUICK_US &&
-             ek_wire_parse(w->in.bytes + w->in.start, ek_buffer_len(&w->in), &following, &used, NULL) != 0;
-    if (!*leads)
+    for (unsigned n = 0; rc == 0 && all_quick && n < BATCH_MAX && (n == 0 || n < quick); n++) {
+        all_quick = quick > 0 && m.type == EK_WIRE_MAC;
+        if (ek_buffer_append(&s->in, w->in.bytes + w->in.start, used) != 0)
+            rc = -1;
+        ek_buffer_consume(&w->in, used);
+        if (rc == 0)
+            rc = parse(&w->in, &m, &used);
+    }
+    s->leads = rc == EK_WIRE_MORE && all_quick;
+    if (!s->leads)
         pthread_mutex_unlock(&w->in_lock);
-    return rc == 0 ? 0 : -1;
+    return ek_buffer_len(&s->in) > 0 ? 0 : -1;
 }
 
-static int put_reply(worker *w, const ek_wire_message *m)
+static int send_answers(share *s)
 {
+    worker *w = s->worker;
     int rc;
 
     pthread_mutex_lock(&w->out_lock);
-    rc = ek_buffer_put(&w->out, m);
+    rc = ek_buffer_append(&w->out, s->out.bytes + s->out.start, ek_buffer_len(&s->out));
+    ek_buffer_consume(&s->out, ek_buffer_len(&s->out));
     if (w->writing) {
         pthread_mutex_unlock(&w->out_lock);
         return rc;
@@ -104,9 +107,10 @@ static int put_reply(worker *w, const ek_wire_message *m)
 }
 
 /* Answers one request, and learns from a MAC how long they take (a moving average). */
-static int answer(worker *w, const ek_wire_message *request)
+static int answer(share *s, const ek_wire_message *request)
 {
     uint8_t small[EKMOTP_ERROR_MESSAGE_SIZE];
+    worker *w = s->worker;
     ek_wire_message reply;
     char *text = NULL;
     int64_t start = ek_time_us();
@@ -115,25 +119,28 @@ static int answer(worker *w, const ek_wire_message *request)
     ek_worker_answer(w->ops, request, &reply, small, &text);
     if (request->type == EK_WIRE_MAC)
         w->mac_us = (unsigned)((7 * (int64_t)w->mac_us + ek_time_us() - start) / 8);
-    rc = put_reply(w, &reply);
+    rc = ek_buffer_put(&s->out, &reply);
     free(text);
     return rc;
 }
 
 static void *serve(void *ctx)
 {
-    worker *w = ctx;
-    ek_secret *bytes = NULL;
+    share s = {.worker = ctx};
     ek_wire_message request;
-    int leads = 0;
+    size_t used = 0;
+    int rc = 0;
 
-    while (take_request(w, &request, &bytes, &leads) == 0) {
-        int rc = answer(w, &request);
-
-        if (request.type == EK_WIRE_OPEN || request.type == EK_WIRE_ADMIN)
-            ek_wipe(bytes->bytes, bytes->len);
-        if (rc != 0)
-            break;
+    while (rc == 0 && take(&s) == 0) {
+        while (rc == 0 && ek_buffer_len(&s.in) > 0) {
+            rc = parse(&s.in, &request, &used);
+            if (rc == 0)
+                rc = answer(&s, &request);
+            if (rc == 0)
+                ek_buffer_consume(&s.in, used);
+        }
+        if (rc == 0)
+            rc = send_answers(&s);
     }
     /*
      * The front is gone. Other threads may hang inside a module, and modules' exit handlers may hang too:
@@ -145,7 +152,7 @@ static void *serve(void *ctx)
 int ek_worker_run(const ek_agent_options *options)
 {
     static worker w = {
-        .in_lock = PTHREAD_MUTEX_INITIALIZER, .out_lock = PTHREAD_MUTEX_INITIALIZER, .mac_us = 10 * QUICK_US};
+        .in_lock = PTHREAD_MUTEX_INITIALIZER, .out_lock = PTHREAD_MUTEX_INITIALIZER, .mac_us = 10 * BATCH_US};
     pthread_t thread;
 
     w.ops = ek_worker_ops_new(options);
