@@ -12,6 +12,21 @@
 
 #define BACKLOG 4096 /* the kernel cuts it to net.core.somaxconn */
 
+/* 0 to 65535; getaddrinfo takes the rest of a larger number without a word. */
+static int is_port(const char *text)
+{
+    unsigned long n = 0;
+
+    if (!*text || strlen(text) > 5)
+        return 0;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9')
+            return 0;
+        n = n * 10 + (unsigned long)(*text - '0');
+    }
+    return n <= 65535;
+}
+
 int ek_address_parse(const char *text, ek_address *out, ekmotp_error *err)
 {
     const char *colon = strrchr(text, ':');
@@ -27,7 +42,7 @@ int ek_address_parse(const char *text, ek_address *out, ekmotp_error *err)
     } else if (colon && memchr(text, ':', len)) {
         colon = NULL; /* an IPv6 address without brackets */
     }
-    if (!colon || len == 0 || len >= sizeof(host) || colon[1] == '\0' || strlen(colon + 1) > 5)
+    if (!colon || len == 0 || len >= sizeof(host) || !is_port(colon + 1))
         return ekmotp_error_set(
             err, EKMOTP_E_SYNTAX,
             "'%s' is no address: write ADDR:PORT, or [ADDR]:PORT for IPv6, as in 0.0.0.0:8443", text);

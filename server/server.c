@@ -83,7 +83,8 @@ static int load(server *s, ekmotp_error *err)
 {
     const ek_token_opener_options tokens = {.agent = s->config->agent,
                                             .agent_program = s->config->agent_program,
-                                            .pin_source = s->config->pin_source};
+                                            .pin_source = s->config->pin_source,
+                                            .timeout_ms = s->config->token_timeout * 1000};
     int rc = ek_connection_global_init(err);
 
     if (rc == 0)

@@ -25,6 +25,7 @@ struct ek_token_opener {
     char *agent_socket;
     char *agent_program;
     char *pin_source;
+    unsigned timeout_ms;
     int may_prompt;
     pthread_mutex_t lock; /* one key is opened at a time: the agent is started, a PIN asked for, once */
     ekmotp_agent *agent;
@@ -45,6 +46,7 @@ int ek_token_opener_new(const ek_token_opener_options *options, ek_token_opener 
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory");
     pthread_mutex_init(&o->lock, NULL);
     o->may_prompt = options->may_prompt;
+    o->timeout_ms = options->timeout_ms;
     if (copy(options->agent, &o->agent_socket) != 0 || copy(options->agent_program, &o->agent_program) != 0 ||
         copy(options->pin_source, &o->pin_source) != 0) {
         ek_token_opener_free(&o);
@@ -177,8 +179,10 @@ static int need_agent(ek_token_opener *o, ekmotp_error *err)
 int ek_token_opener_open(void *ctx, const char *uri, ekmotp_hash hash, ekmotp_key **out, ekmotp_error *err)
 {
     ek_token_opener *o = ctx;
-    ekmotp_p11_options options = {
-        .hash = hash, .pin_source = o->pin_source, .pin = o->may_prompt ? prompt : NULL};
+    ekmotp_p11_options options = {.hash = hash,
+                                  .pin_source = o->pin_source,
+                                  .pin = o->may_prompt ? prompt : NULL,
+                                  .timeout_ms = o->timeout_ms};
     char *token = token_part(uri);
     int rc;
 

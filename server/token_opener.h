@@ -14,6 +14,7 @@ typedef struct ek_token_opener_options {
     const char *agent;         /* socket of a shared agent; NULL: a private one is started */
     const char *agent_program; /* path of ekmotp-agent; NULL: the installed one */
     const char *pin_source;    /* file with the PIN, where the URI names none; may be NULL */
+    unsigned timeout_ms;       /* upper bound of each wait; 0: that of ekmotp/p11.h */
     int may_prompt;            /* ask a person on the terminal where no file is named */
 } ek_token_opener_options;
 

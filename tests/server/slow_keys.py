@@ -1,0 +1,186 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Clients whose keys are in a token: their first request waits for the token, nobody else does; while the
+token is away they get 503 and come in again once it is back."""
+import glob
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import harness
+from harness import Directory, Server, Tls, check, client, path, same, wait_for
+
+AGENT = os.path.join(harness.build, "p11", "agent", "ekmotp-agent")
+MODULES = [m for m in ("/usr/lib/softhsm/libsofthsm2.so", *glob.glob("/usr/lib/*/softhsm/libsofthsm2.so"))
+           if os.path.exists(m)]
+if not MODULES or not shutil.which("softhsm2-util") or not shutil.which("p11tool"):
+    harness.skip("SoftHSM or p11tool is not installed")
+
+store = path("tokens")
+os.mkdir(store)
+with open(path("softhsm2.conf"), "w", encoding="ascii") as f:
+    f.write("directories.tokendir = %s\nobjectstore.backend = file\nlog.level = ERROR\n" % store)
+os.environ["SOFTHSM2_CONF"] = path("softhsm2.conf")
+with open(path("pin"), "w", encoding="ascii") as f:
+    f.write("1234")
+os.chmod(path("pin"), 0o600)
+key = os.urandom(32)
+URI = "pkcs11:token=servers;object=carol;type=secret-key?module-path=%s&pin-source=%s" % (MODULES[0], path("pin"))
+subprocess.run(["softhsm2-util", "--init-token", "--free", "--label", "servers", "--pin", "1234", "--so-pin", "5678"],
+               check=True, capture_output=True)
+subprocess.run(["p11tool", "--provider", MODULES[0], "--login", "--set-pin", "1234", "--write", "--secret-key",
+                key.hex(), "--label", "carol", "pkcs11:token=servers"], check=True, capture_output=True)
+
+directory = Directory("alice")
+client("add", directory.file, "carol", "--token", URI, "--agent-program", AGENT)
+directory.keys["carol"] = key
+server = Server("--agent-program", AGENT, "--token-timeout", "2", "--token-threads", "2", directory=directory)
+
+
+def children(pid):
+    """All processes below one, the nearest first."""
+    below = []
+    for stat in glob.glob("/proc/[0-9]*/stat"):
+        try:
+            with open(stat, encoding="ascii") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            child = int(stat.split("/")[2])
+            below += [child] + children(child)
+    return below
+
+
+def carol(n=1, c=None):
+    c = c or Tls(server.port)
+    return c, c.request("/whoami", authorization=c.proof(directory, n, "carol"))
+
+
+def alice():
+    c = Tls(server.port)
+    start = time.monotonic()
+    same("alice", c.request(authorization=c.proof(directory, 1)).status, 200)
+    c.close()
+    return time.monotonic() - start
+
+
+def test_key_in_a_token():
+    before = server.metric("ekmotp_token_derivations_total")
+    c, r = carol()
+    same("answer", (r.status, r.body), (200, b'{"client":"carol","profile":"v1"}\n'))
+    for n in range(2, 20):
+        same("request %d" % n, carol(n, c)[1].status, 200)
+    same("derivations for one connection", server.metric("ekmotp_token_derivations_total"), before + 1)
+    same("a wrong proof", c.request(authorization=c.proof(directory, 30, "carol", os.urandom(32))).status, 401)
+    same("a replay", carol(19, c)[1].status, 401)
+
+
+def test_pipelined_while_it_waits():
+    c = Tls(server.port)
+    c.send("".join("GET /get?%d HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % (n, c.proof(directory, n, "carol"))
+                   for n in range(1, 21)))
+    for n in range(1, 21):
+        same("status %d" % n, c.response().status, 200)
+
+
+def test_many_at_once():
+    done = []
+
+    def run():
+        for _ in range(10):
+            done.append(carol()[1].status)
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    same("statuses", set(done), {200})
+
+
+def test_a_token_that_hangs():
+    c, r = carol()
+    same("before", r.status, 200)
+    agents = children(server.process.pid)
+    check(agents, "no agent was started")
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)
+    answers = []
+
+    def ask():
+        start = time.monotonic()
+        answers.append((carol()[1], time.monotonic() - start))
+
+    try:
+        threads = [threading.Thread(target=ask) for _ in range(2)]
+        for t in threads:
+            t.start()
+        slowest = max(alice() for _ in range(50))
+        same("a channel that is open goes on", carol(2, c)[1].status, 200)
+        for t in threads:
+            t.join(30)
+        same("answers", [r.status for r, _ in answers], [503, 503])
+        check(all(seconds < 10 for _, seconds in answers), "too late:", [s for _, s in answers])
+        same("Retry-After", answers[0][0].fields["retry-after"], "5")
+        check("www-authenticate" not in answers[0][0].fields, "a challenge in a 503")
+        print("slowest of 50 requests of others meanwhile: %.1f ms" % (slowest * 1000))
+        check(slowest < 1, "others wait for the token:", slowest)
+        server.wait_log("level=error event=request .*status=503 reason=key-unavailable .*client=carol")
+    finally:
+        for pid in children(server.process.pid):
+            os.kill(pid, signal.SIGCONT)
+    wait_for("the token again", lambda: carol()[1].status == 200, 30)
+
+
+def test_a_peer_that_leaves_while_it_waits():
+    agents = children(server.process.pid)
+    for pid in agents:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        for _ in range(3):
+            c = Tls(server.port)
+            c.send("GET /get HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 1, "carol"))
+            time.sleep(0.05)
+            c.close()
+    finally:
+        for pid in children(server.process.pid):
+            os.kill(pid, signal.SIGCONT)
+    wait_for("all gone", lambda: server.metric("ekmotp_connections") == 0, 30)
+    wait_for("the token again", lambda: carol()[1].status == 200, 30)
+
+
+def test_a_token_that_goes_away():
+    os.rename(store, store + ".away")
+    for pid in children(server.process.pid)[1:]:
+        os.kill(pid, signal.SIGKILL)  # the worker, with what it holds of the token
+    try:
+        wait_for("503", lambda: carol()[1].status == 503, 20)
+        alice()
+    finally:
+        os.rename(store + ".away", store)
+    wait_for("the token again", lambda: carol()[1].status == 200, 60)
+
+
+def test_stop_while_a_token_hangs():
+    for pid in children(server.process.pid):
+        os.kill(pid, signal.SIGSTOP)
+    below = children(server.process.pid)
+    c = Tls(server.port)
+    c.send("GET /get HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 1, "carol"))
+    server.kill(signal.SIGTERM)
+    try:
+        same("the request under way", c.response().status, 503)
+        same("exit status", server.wait(30), 0)
+    finally:
+        for pid in below:
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+
+
+harness.main()
