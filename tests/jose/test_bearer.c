@@ -204,6 +204,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tc, 60);
     tcase_add_test(tc, serialisation);
     tcase_add_test(tc, other_kind);
     tcase_add_test(tc, wrong_keys);

@@ -151,6 +151,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, claims, 0, COUNT(claims_cases));
     tcase_add_test(tc, audience);
     tcase_add_test(tc, leeway_of_the_policy);

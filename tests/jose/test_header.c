@@ -199,6 +199,7 @@ int main(void)
     SRunner *runner;
     int failed;
 
+    tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, jws_header, 0, COUNT(jws_headers));
     tcase_add_loop_test(tc, jwe_header, 0, COUNT(jwe_headers));
     tcase_add_test(tc, compat_headers);
