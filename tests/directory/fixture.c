@@ -12,7 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[64];
+static char base[64];   /* of the program, removed when it ends */
+static char folder[96]; /* of this test: check runs each in a process of its own */
 static pid_t owner;
 
 static void fail(const char *what, const char *why)
@@ -29,10 +30,23 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-static void remove_folder(void)
+static void remove_base(void)
 {
     if (owner == getpid())
-        nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        nftw(base, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* Before main: so that the program removes it, also where a test fails. */
+__attribute__((constructor)) static void make_base(void)
+{
+    /* In memory where that is possible: these tests flush often, and power cuts are not what they are about.
+     */
+    snprintf(base, sizeof(base), "%s/ekmotp-test.XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    if (!mkdtemp(base))
+        fail("mkdtemp", base);
+    owner = getpid();
+    atexit(remove_base);
 }
 
 const char *fx_path(const char *name)
@@ -42,11 +56,9 @@ const char *fx_path(const char *name)
     char *path = paths[at++ % 8];
 
     if (!folder[0]) {
-        snprintf(folder, sizeof(folder), "/tmp/ekmotp-test.XXXXXX");
-        if (!mkdtemp(folder))
-            fail("mkdtemp", folder);
-        owner = getpid();
-        atexit(remove_folder);
+        snprintf(folder, sizeof(folder), "%s/%ld", base, (long)getpid());
+        if (mkdir(folder, 0700) != 0)
+            fail("mkdir", folder);
     }
     snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
     return path;
