@@ -23,6 +23,8 @@ static int run_help(int argc, char **argv);
 
 static const command commands[] = {
     {"request", "ekmotp request", ek_command_request, "send a request that carries a one-time proof"},
+    {"token", "ekmotp token", ek_command_token, "show tokens, find out what is wrong with one"},
+    {"key", "ekmotp key", ek_command_key, "put client keys into a token, show and remove them"},
     {"version", "ekmotp version", run_version, "print the version"},
     {"help", "ekmotp help", run_help, "print this text, or 'help COMMAND' the options of a command"},
 };
