@@ -21,9 +21,12 @@ void ek_value_check(struct argp_state *state, const char *option, int rc, const 
         argp_error(state, "%s: %s", option, err->message);
 }
 
+static void no_memory(struct argp_state *state) __attribute__((noreturn));
+
 static void no_memory(struct argp_state *state)
 {
     argp_failure(state, EK_EXIT_INTERNAL, 0, "out of memory");
+    exit(EK_EXIT_INTERNAL);
 }
 
 void ek_value_append(struct argp_state *state, struct curl_slist **list, const char *text)
