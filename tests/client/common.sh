@@ -29,7 +29,7 @@ start_server()
 # $tmp/messages, a report to $tmp/report.json.
 request()
 {
-    "$EKMOTP" request --id client1 --key "file:$tmp/key" --cacert "$ca" --report "$tmp/report.json" "$@" \
+    timeout 60 "$EKMOTP" request --id client1 --key "file:$tmp/key" --cacert "$ca" --report "$tmp/report.json" "$@" \
         >"$tmp/body" 2>"$tmp/messages" </dev/null
 }
 
