@@ -9,6 +9,7 @@
 #include "tests/unit/suite.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,6 +45,91 @@ static void die_after(double seconds)
         _exit(98);
 }
 
+/*
+ * ---- a kill at a chosen write: SQLite's file functions, counted ----
+ * The write that is chosen is done by half.
+ */
+static sqlite3_vfs counting_vfs, *real_vfs;
+static struct {
+    sqlite3_io_methods counting;
+    const sqlite3_io_methods *real;
+} methods[4];                /* SQLite has some for files that it locks, others for journals */
+static unsigned writes_left; /* 0: no kill */
+
+static void tick(void)
+{
+    if (writes_left > 0 && --writes_left == 0)
+        raise(SIGKILL);
+}
+
+static const sqlite3_io_methods *real_of(const sqlite3_file *file)
+{
+    size_t i = 0;
+
+    while (file->pMethods != &methods[i].counting)
+        i++;
+    return methods[i].real;
+}
+
+static int counting_write(sqlite3_file *file, const void *bytes, int len, sqlite3_int64 at)
+{
+    if (writes_left == 1)
+        real_of(file)->xWrite(file, bytes, len / 2, at);
+    tick();
+    return real_of(file)->xWrite(file, bytes, len, at);
+}
+
+static int counting_truncate(sqlite3_file *file, sqlite3_int64 size)
+{
+    tick();
+    return real_of(file)->xTruncate(file, size);
+}
+
+static int counting_sync(sqlite3_file *file, int flags)
+{
+    tick();
+    return real_of(file)->xSync(file, flags);
+}
+
+static int counting_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+{
+    int rc = real_vfs->xOpen(vfs, name, file, flags, out_flags);
+
+    for (size_t i = 0; rc == SQLITE_OK && file->pMethods && i < 4; i++) {
+        if (!methods[i].real) {
+            methods[i].real = file->pMethods;
+            methods[i].counting = *file->pMethods;
+            methods[i].counting.xWrite = counting_write;
+            methods[i].counting.xTruncate = counting_truncate;
+            methods[i].counting.xSync = counting_sync;
+        }
+        if (file->pMethods == methods[i].real) {
+            file->pMethods = &methods[i].counting;
+            break;
+        }
+    }
+    return rc;
+}
+
+static int counting_delete(sqlite3_vfs *vfs, const char *name, int sync)
+{
+    tick();
+    return real_vfs->xDelete(vfs, name, sync);
+}
+
+/* Has this process die at its n-th write to a file of SQLite. */
+static void die_at_write(unsigned n)
+{
+    real_vfs = sqlite3_vfs_find(NULL);
+    counting_vfs = *real_vfs;
+    counting_vfs.zName = "counting";
+    counting_vfs.xOpen = counting_open;
+    counting_vfs.xDelete = counting_delete;
+    writes_left = n;
+    if (sqlite3_vfs_register(&counting_vfs, 1) != SQLITE_OK)
+        _exit(93);
+}
+
 /* What one turn does to the directory, in a process of its own. */
 typedef enum action { CREATE, ADD, ROTATE } action;
 
@@ -77,8 +163,11 @@ static void share_memory(void)
     ck_assert_ptr_ne(spent, MAP_FAILED);
 }
 
-/* Runs the action in a child that dies after some time (0: never). Returns 1 if it ended by itself. */
-static int run(action what, const char *path, unsigned n, double seconds)
+/*
+ * Runs the action in a child that dies after some time (0: never), or at a write (0: never). Returns 1 if
+ * it ended by itself.
+ */
+static int run_until(action what, const char *path, unsigned n, double seconds, unsigned at_write)
 {
     pid_t child = fork();
     int status;
@@ -87,6 +176,8 @@ static int run(action what, const char *path, unsigned n, double seconds)
     if (child == 0) {
         if (seconds > 0)
             die_after(seconds);
+        if (at_write > 0)
+            die_at_write(at_write);
         act(what, path, n);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -95,6 +186,11 @@ static int run(action what, const char *path, unsigned n, double seconds)
     else
         ck_assert_int_eq(WTERMSIG(status), SIGKILL);
     return WIFEXITED(status);
+}
+
+static int run(action what, const char *path, unsigned n, double seconds)
+{
+    return run_until(what, path, n, seconds, 0);
 }
 
 /* How long the action takes in its process. */
@@ -200,6 +296,49 @@ START_TEST(killed_while_changed)
 }
 END_TEST
 
+/* Every write of each action once, done by half. */
+START_TEST(killed_at_each_write)
+{
+    ekmotp_directory *d = fx_open("d");
+    unsigned writes[3] = {0}, n = KEPT;
+    char name[32];
+
+    share_memory();
+    fx_add(d, 1, KEPT);
+    ekmotp_directory_free(&d);
+    for (int done = 0; !done;) {
+        snprintf(name, sizeof(name), "made%u", ++writes[CREATE]);
+        done = run_until(CREATE, fx_path(name), 0, 0, writes[CREATE]);
+        d = fx_open(name);
+        fx_add(d, 1, 1);
+        ekmotp_directory_free(&d);
+    }
+    n++;
+    while (!run_until(ADD, fx_path("d"), n, 0, ++writes[ADD]))
+        if (is_after(ADD, n)) { /* the last write was not needed: once more from before */
+            d = fx_open("d");
+            ck_ok(ekmotp_directory_remove(d, fx_client(n)->id, fx_client(n)->id_len, &err), err);
+            ekmotp_directory_free(&d);
+        }
+    ck_assert(is_after(ADD, n));
+    d = fx_open("d");
+    ck_ok(ekmotp_directory_remove(d, (const uint8_t *)"client-1", 8, &err), err);
+    ekmotp_directory_free(&d);
+    while (!run_until(ROTATE, fx_path("d"), n, 0, ++writes[ROTATE])) {
+        if (!is_after(ROTATE, n))
+            continue;
+        n++;
+        d = fx_open("d");
+        fx_add(d, n, n);
+        ck_ok(ekmotp_directory_remove(d, fx_client(n - KEPT)->id, fx_client(n - KEPT)->id_len, &err), err);
+        ekmotp_directory_free(&d);
+    }
+    fprintf(stderr, "making, adding, rotating: killed at %u, %u and %u writes\n", writes[CREATE] - 1,
+            writes[ADD] - 1, writes[ROTATE] - 1);
+    ck_assert(writes[CREATE] > 5 && writes[ADD] > 5 && writes[ROTATE] > 5);
+}
+END_TEST
+
 #define ADMINS 4
 #define EACH 25
 
@@ -255,4 +394,5 @@ START_TEST(administrators_at_once)
 }
 END_TEST
 
-UNIT_MAIN("directory crashes", killed_while_made, killed_while_changed, administrators_at_once)
+UNIT_MAIN("directory crashes", killed_at_each_write, killed_while_made, killed_while_changed,
+          administrators_at_once)
