@@ -328,6 +328,9 @@ static ekmotp_verdict_status no_match(check *c, int unavailable, int broken)
 {
     if (c->veto != EKMOTP_REASON_OK)
         return refuse(c, c->veto);
+    if ((unavailable || broken) && c->state->failure)
+        ekmotp_error_set(&c->verdict->detail, unavailable ? EKMOTP_E_TOKEN_AWAY : EKMOTP_E_CRYPTO, "%s",
+                         c->state->failure);
     if (unavailable)
         return finish(c, EKMOTP_VERDICT_UNAVAILABLE, EKMOTP_REASON_KEY_UNAVAILABLE);
     if (broken)

@@ -16,6 +16,7 @@ void ekmotp_verifier_state_free(ekmotp_verifier_state **state)
 {
     if (!state || !*state)
         return;
+    free((*state)->failure);
     ek_wipe(*state, sizeof(**state));
     free(*state);
     *state = NULL;
@@ -69,12 +70,18 @@ ek_slot *ek_state_slot(ekmotp_verifier_state *state, ekmotp_profile profile, uin
     return empty;
 }
 
-void ek_state_fill(const ekmotp_verifier_state *state, ek_slot *slot, const ek_key_view *key)
+void ek_state_fill(ekmotp_verifier_state *state, ek_slot *slot, const ek_key_view *key)
 {
+    ekmotp_error err = {0};
+
     slot->key = NULL;
-    slot->status = ek_derive_secret(key, slot->profile, &state->exported, &slot->secret, NULL) == 0
-                       ? EK_SLOT_READY
-                       : EK_SLOT_FAILED;
+    if (ek_derive_secret(key, slot->profile, &state->exported, &slot->secret, &err) == 0) {
+        slot->status = EK_SLOT_READY;
+        return;
+    }
+    slot->status = EK_SLOT_FAILED;
+    free(state->failure);
+    state->failure = strdup(err.message);
 }
 
 void ekmotp_verifier_derive(ekmotp_verifier_state *state)

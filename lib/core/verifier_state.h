@@ -33,6 +33,7 @@ struct ekmotp_verifier_state {
     uint8_t id[EKMOTP_ID_MAX];
     ek_exported exported;
     ek_slot slots[EK_SLOTS];
+    char *failure; /* why a slot is FAILED, for the log; NULL: nothing failed, or memory ran out */
     /* since the first accepted request the channel belongs to this client */
     int accepted;
     uint64_t accepted_serial;
@@ -46,6 +47,6 @@ int ek_state_open(ekmotp_verifier_state *state, const ekmotp_channel *channel, e
 /* The slot of a key in a profile; an EMPTY one where there is none yet. */
 ek_slot *ek_state_slot(ekmotp_verifier_state *state, ekmotp_profile profile, uint64_t serial);
 /* Makes the slot's secret with the key: it becomes READY or FAILED. */
-void ek_state_fill(const ekmotp_verifier_state *state, ek_slot *slot, const ek_key_view *key);
+void ek_state_fill(ekmotp_verifier_state *state, ek_slot *slot, const ek_key_view *key);
 
 #endif

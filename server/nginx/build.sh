@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Builds the nginx module against the packaged nginx: build.sh NGINX-SOURCE SOURCE-TREE WORK-FOLDER LIBS OUTPUT
+# Builds the nginx module against the packaged nginx: build.sh NGINX-SOURCE SOURCE-TREE BUILD-TREE LIBS OUTPUT
 # The packaged source is copied, because nginx's configure writes into it.
 set -eu
-nginx=$1 source=$(cd "$2" && pwd) work=$3 libs=$4 output=$5
+nginx=$1 source=$(cd "$2" && pwd) EKMOTP_BUILD=$(cd "$3" && pwd) libs=$4 output=$5
+work=$EKMOTP_BUILD/server/nginx/build
 
 rm -rf "$work"
 mkdir -p "$work"
-work=$(cd "$work" && pwd)
 cp -r "$nginx/." "$work/"
 EKMOTP_SOURCE=$source
 EKMOTP_LIBS=$libs
-export EKMOTP_SOURCE EKMOTP_LIBS
+export EKMOTP_SOURCE EKMOTP_BUILD EKMOTP_LIBS
 # conf_flags is an array of bash.
 (cd "$work" && bash -c '. ./conf_flags && ./configure "${NGX_CONF_FLAGS[@]}" --add-dynamic-module="$1"' \
 	sh "$source/server/nginx" && make -f objs/Makefile modules) >"$work/build.log" 2>&1 || {

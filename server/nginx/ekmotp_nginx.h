@@ -13,8 +13,9 @@
 #include <ekmotp/directory.h>
 #include <ekmotp/jose.h>
 #include <ekmotp/openssl.h>
-#include <ekmotp/p11.h>
 #include <ekmotp/verifier.h>
+
+#include "server/token_opener.h"
 
 extern ngx_module_t ngx_http_ekmotp_module;
 
@@ -29,14 +30,15 @@ typedef struct ek_nginx_store {
     /* of this worker: */
     ekmotp_directory *directory;
     ekmotp_snapshot *snapshot; /* NULL until the first one is read */
-    ekmotp_agent *agent_process;
+    ek_token_opener *opener;
     ngx_event_t timer;
     ngx_thread_pool_t *pool;
     ngx_thread_task_t *task;
     ngx_log_t *log;
 } ek_nginx_store;
 
-/* Reads the directory once while the configuration is loaded, so that nginx -t tells what is wrong with it. */
+/* Reads the directory once while the configuration is loaded, so that nginx -t tells what is wrong with it.
+ */
 ngx_int_t ek_nginx_store_check(ngx_conf_t *cf, ek_nginx_store *store);
 /* In a worker: reads the directory and watches it. */
 ngx_int_t ek_nginx_store_start(ngx_cycle_t *cycle, ek_nginx_store *store);
@@ -63,7 +65,7 @@ struct ek_nginx_loc_conf {
     ngx_uint_t max_requests;
     ekmotp_verifier *verifier;
     ek_nginx_loc_conf *outer; /* the block around this one */
-    unsigned exceptions:1;    /* a block in this one is not "on", while this one is */
+    unsigned exceptions : 1;  /* a block in this one is not "on", while this one is */
 };
 
 /* ---- channel.c: what is kept per TLS connection and store ---- */
@@ -74,7 +76,7 @@ typedef struct ek_nginx_channel {
     ngx_uint_t verified; /* requests that were accepted */
     ngx_uint_t owners;   /* the connection, and a thread that makes a channel secret */
     ngx_queue_t waiting; /* of ek_nginx_request: while such a thread runs */
-    unsigned busy:1;
+    unsigned busy : 1;
 } ek_nginx_channel;
 
 ngx_int_t ek_nginx_channel_init(ngx_conf_t *cf, ngx_uint_t stores);
@@ -90,8 +92,8 @@ typedef struct ek_nginx_request {
     ek_nginx_channel *channel;
     ekmotp_snapshot *snapshot; /* held while a secret is made */
     ngx_queue_t queue;         /* in channel->waiting */
-    unsigned done:1;
-    unsigned waiting:1;
+    unsigned done : 1;
+    unsigned waiting : 1;
     ekmotp_verdict_status status;
     ekmotp_reason reason;
     ekmotp_profile profile;

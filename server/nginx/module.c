@@ -74,8 +74,9 @@ static char *merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->mode == EK_NGINX_OFF)
         return NGX_CONF_OK;
     if (!conf->store) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"ekmotp on\" or \"optional\" needs an \"ekmotp_directory\" in this block or around it");
+        ngx_conf_log_error(
+            NGX_LOG_EMERG, cf, 0,
+            "\"ekmotp on\" or \"optional\" needs an \"ekmotp_directory\" in this block or around it");
         return NGX_CONF_ERROR;
     }
     if (inherited) {
@@ -137,10 +138,11 @@ static char *set_directory(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
         } else if (ngx_strncmp(words[i].data, "master=", 7) == 0 && words[i].len > 7) {
             rc = read_name(cf, &words[i], 7, &wanted.master);
         } else {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid parameter \"%V\": ekmotp_directory takes FILE, kek=FILE|pkcs11:URI and "
-                               "master=FILE|pkcs11:URI",
-                               &words[i]);
+            ngx_conf_log_error(
+                NGX_LOG_EMERG, cf, 0,
+                "invalid parameter \"%V\": ekmotp_directory takes FILE, kek=FILE|pkcs11:URI and "
+                "master=FILE|pkcs11:URI",
+                &words[i]);
             return NGX_CONF_ERROR;
         }
     }
@@ -148,8 +150,8 @@ static char *set_directory(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
     return conf->store ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
-#define NGINX_PROFILES                                                                                      \
-    (EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_V1) | EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_APIKEY) |             \
+#define NGINX_PROFILES                                                                                       \
+    (EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_V1) | EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_APIKEY) |              \
      EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_COMPAT_APIKEY_HMAC))
 
 static char *set_profile(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
@@ -169,7 +171,8 @@ static char *set_profile(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
             rc = ekmotp_error_set(&err, EKMOTP_E_PROFILE, "profile %s is not for nginx; ekmotpd offers it",
                                   ekmotp_profile_name(profile));
         if (rc == 0 && conf->profiles & EKMOTP_PROFILE_BIT(profile))
-            rc = ekmotp_error_set(&err, EKMOTP_E_PROFILE, "profile %s stands twice", ekmotp_profile_name(profile));
+            rc = ekmotp_error_set(&err, EKMOTP_E_PROFILE, "profile %s stands twice",
+                                  ekmotp_profile_name(profile));
         if (rc != 0) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "ekmotp_profile: %s", err.message);
             return NGX_CONF_ERROR;
@@ -184,12 +187,14 @@ static char *set_profile(ngx_conf_t *cf, ngx_command_t *cmd, void *data)
 static ngx_command_t commands[] = {
     {ngx_string("ekmotp"), EVERYWHERE | NGX_CONF_TAKE1, ngx_conf_set_enum_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(ek_nginx_loc_conf, mode), modes},
-    {ngx_string("ekmotp_directory"), EVERYWHERE | NGX_CONF_TAKE123, set_directory, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
-    {ngx_string("ekmotp_profile"), EVERYWHERE | NGX_CONF_1MORE, set_profile, NGX_HTTP_LOC_CONF_OFFSET, 0, NULL},
+    {ngx_string("ekmotp_directory"), EVERYWHERE | NGX_CONF_TAKE123, set_directory, NGX_HTTP_LOC_CONF_OFFSET,
+     0, NULL},
+    {ngx_string("ekmotp_profile"), EVERYWHERE | NGX_CONF_1MORE, set_profile, NGX_HTTP_LOC_CONF_OFFSET, 0,
+     NULL},
     {ngx_string("ekmotp_realm"), EVERYWHERE | NGX_CONF_TAKE1, ngx_conf_set_str_slot, NGX_HTTP_LOC_CONF_OFFSET,
      offsetof(ek_nginx_loc_conf, realm), NULL},
-    {ngx_string("ekmotp_max_requests"), EVERYWHERE | NGX_CONF_TAKE1, ngx_conf_set_num_slot, NGX_HTTP_LOC_CONF_OFFSET,
-     offsetof(ek_nginx_loc_conf, max_requests), NULL},
+    {ngx_string("ekmotp_max_requests"), EVERYWHERE | NGX_CONF_TAKE1, ngx_conf_set_num_slot,
+     NGX_HTTP_LOC_CONF_OFFSET, offsetof(ek_nginx_loc_conf, max_requests), NULL},
     {ngx_string("ekmotp_agent_program"), NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1, ngx_conf_set_str_slot,
      NGX_HTTP_MAIN_CONF_OFFSET, offsetof(ek_nginx_main_conf, agent), NULL},
     ngx_null_command,
@@ -285,11 +290,12 @@ static ngx_int_t check_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *server)
     ngx_http_ssl_srv_conf_t *ssl = server->ctx->srv_conf[ngx_http_ssl_module.ctx_index];
 
     if (conf->mode == EK_NGINX_ON && conf->exceptions && has_rewrite_codes(cf, server)) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "ekmotp: server \"%V\" is \"ekmotp on\", has a location that is not, and has \"return\", "
-                      "\"rewrite\", \"if\" or \"set\" outside of its locations, which nginx runs before it knows the "
-                      "location: move them into locations, or say \"ekmotp on\" in each location instead",
-                      &server->server_name);
+        ngx_log_error(
+            NGX_LOG_EMERG, cf->log, 0,
+            "ekmotp: server \"%V\" is \"ekmotp on\", has a location that is not, and has \"return\", "
+            "\"rewrite\", \"if\" or \"set\" outside of its locations, which nginx runs before it knows the "
+            "location: move them into locations, or say \"ekmotp on\" in each location instead",
+            &server->server_name);
         return NGX_ERROR;
     }
     /* Rule 1: a renegotiation, even one that is refused, parts the two exporters. */
@@ -370,6 +376,6 @@ static ngx_http_module_t module_ctx = {
 };
 
 ngx_module_t ngx_http_ekmotp_module = {
-    NGX_MODULE_V1, &module_ctx, commands, NGX_HTTP_MODULE, NULL, NULL, init_process, NULL, NULL, exit_process, NULL,
-    NGX_MODULE_V1_PADDING,
+    NGX_MODULE_V1, &module_ctx, commands, NGX_HTTP_MODULE, NULL, NULL,
+    init_process,  NULL,        NULL,     exit_process,    NULL, NGX_MODULE_V1_PADDING,
 };

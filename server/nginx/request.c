@@ -194,8 +194,8 @@ static ngx_int_t run_verifier(ngx_http_request_t *r, ek_nginx_request *v)
         v->snapshot = ekmotp_snapshot_ref(v->conf->store->snapshot);
     read_credentials(r, &credentials);
     lookup = ekmotp_snapshot_lookup(v->snapshot);
-    if (ekmotp_verifier_verify(v->conf->verifier, v->channel->state, v->channel->channel, &credentials, &lookup,
-                               ngx_time(), EKMOTP_VERIFY_ASYNC, &verdict) == EKMOTP_VERDICT_PENDING)
+    if (ekmotp_verifier_verify(v->conf->verifier, v->channel->state, v->channel->channel, &credentials,
+                               &lookup, ngx_time(), EKMOTP_VERIFY_ASYNC, &verdict) == EKMOTP_VERDICT_PENDING)
         rc = start_derive(r, v);
     else
         rc = conclude(r, v, &verdict);

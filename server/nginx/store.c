@@ -2,8 +2,6 @@
 /* The directory in a worker: read in a thread, swapped whole in the event loop. */
 #include "ekmotp_nginx.h"
 
-#include <pthread.h>
-
 #define POLL_MS 500
 
 typedef struct load_job {
@@ -13,34 +11,24 @@ typedef struct load_job {
     ekmotp_error err;
 } load_job;
 
-/* Called by a thread when a key in a token is needed: only then does a worker have an agent. */
-static int open_token(void *ctx, const char *uri, ekmotp_hash hash, ekmotp_key **out, ekmotp_error *err)
-{
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    ek_nginx_store *store = ctx;
-    ekmotp_p11_options options = {.hash = hash};
-    int rc = 0;
-
-    pthread_mutex_lock(&lock);
-    if (!store->agent_process)
-        rc = ekmotp_agent_spawn(store->agent.len > 0 ? (const char *)store->agent.data : NULL, &store->agent_process,
-                                err);
-    pthread_mutex_unlock(&lock);
-    return rc != 0 ? rc : ekmotp_agent_key_open(store->agent_process, uri, &options, out, err);
-}
-
 static int open_directory(ek_nginx_store *store, ekmotp_directory **out, ekmotp_error *err)
 {
+    ek_token_opener_options token_options = {
+        .agent_program = store->agent.len > 0 ? (const char *)store->agent.data : NULL};
     ekmotp_directory_options options = {
         .crypto = ekmotp_openssl_crypto(),
         .kek = store->kek.len > 0 ? (const char *)store->kek.data : NULL,
         .master = store->master.len > 0 ? (const char *)store->master.data : NULL,
-        .open_token = open_token,
-        .open_token_ctx = store,
+        .open_token = ek_token_opener_open,
         .read_only = 1,
         .wait_ms = 1000,
     };
+    int rc;
 
+    /* It starts an agent when a key in a token is first used, and only then. */
+    if (!store->opener && (rc = ek_token_opener_new(&token_options, &store->opener, err)) != 0)
+        return rc;
+    options.open_token_ctx = store->opener;
     return ekmotp_directory_open((const char *)store->path.data, &options, out, NULL, err);
 }
 
@@ -66,6 +54,7 @@ ngx_int_t ek_nginx_store_check(ngx_conf_t *cf, ek_nginx_store *store)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "ekmotp_directory %V: %s", &store->path, err.message);
     ekmotp_snapshot_free(&snapshot);
     ekmotp_directory_free(&directory);
+    ek_token_opener_free(&store->opener);
     return rc == 0 ? NGX_OK : NGX_ERROR;
 }
 
@@ -100,7 +89,8 @@ static void loaded(ngx_event_t *ev)
         ngx_log_error(NGX_LOG_NOTICE, store->log, 0, "ekmotp_directory %V: read, %uz clients", &store->path,
                       ekmotp_snapshot_count(store->snapshot));
     } else if (job->err.code != 0) {
-        ngx_log_error(NGX_LOG_ERR, store->log, 0, "ekmotp_directory %V: %s; %s", &store->path, job->err.message,
+        ngx_log_error(NGX_LOG_ERR, store->log, 0, "ekmotp_directory %V: %s; %s", &store->path,
+                      job->err.message,
                       store->snapshot ? "the version read before stays in use" : "every client is refused");
     }
     job->loaded = NULL;
@@ -150,5 +140,5 @@ void ek_nginx_store_stop(ek_nginx_store *store)
 {
     ekmotp_snapshot_free(&store->snapshot);
     ekmotp_directory_free(&store->directory);
-    ekmotp_agent_free(&store->agent_process);
+    ek_token_opener_free(&store->opener);
 }

@@ -22,6 +22,7 @@ nginx_conf()
     mkdir -p "$tmp/logs" "$tmp/www"
     cat >"$tmp/nginx.conf" <<EOF
 load_module $module;
+env SOFTHSM2_CONF;
 worker_processes ${nginx_workers:-2};
 pid $tmp/nginx.pid;
 error_log $tmp/error.log info;

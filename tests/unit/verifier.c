@@ -631,6 +631,7 @@ START_TEST(slow_keys_wait_outside_the_loop)
     ekmotp_verifier_derive(w->state);
     ck_assert_int_eq(send_flags(w, EKMOTP_VERIFY_ASYNC), EKMOTP_REASON_KEY_UNAVAILABLE);
     ck_assert_int_eq(w->verdict.status, EKMOTP_VERDICT_UNAVAILABLE);
+    ck_assert_str_eq(w->verdict.detail.message, "away");
     slow.away = 0;
     send_flags(w, EKMOTP_VERIFY_ASYNC);
     ck_assert_int_eq(w->verdict.status, EKMOTP_VERDICT_PENDING);
