@@ -25,7 +25,7 @@ extern "C" {
  * EKMOTP_E_PROFILE for a profile without this kind, EKMOTP_E_INVAL for a client id that JSON cannot name
  * (not UTF-8, or with a NUL byte; v1 only) or claims with our members, EKMOTP_E_SYNTAX for claims that are
  * no JSON object, EKMOTP_E_LIMIT for a token over EKMOTP_JOSE_TOKEN_MAX, and what ekmotp_client_bearer
- * gives. A refused id or claims take no n and no MAC.
+ * gives. A refused id, or claims that are refused for what they are, take no n and no MAC.
  */
 int ekmotp_jose_token(ekmotp_client *client, const ekmotp_channel *channel, ekmotp_bearer_kind kind,
                       const char *claims, int64_t now, char **token, uint64_t *n, ekmotp_error *err)

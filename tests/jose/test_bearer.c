@@ -5,6 +5,7 @@
 #include "tests/jose/expect.h"
 
 #include <check.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,6 +77,44 @@ START_TEST(other_kind)
     expect_text(jws, &request, NULL, EKMOTP_REASON_MALFORMED, "is a JWS, which is not expected");
     request.jwe_key = NULL;
     expect_text(jwe, &request, NULL, EKMOTP_REASON_MALFORMED, "is a JWE, which is not expected");
+    free(jwe);
+    free(jws);
+}
+END_TEST
+
+static void *open_many(void *token)
+{
+    ekmotp_bearer_request request = expect_request(EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256);
+    long accepted = 0;
+
+    for (int i = 0; i < 200; i++) {
+        ekmotp_bearer_result result = {0};
+        uint8_t id[EKMOTP_ID_MAX];
+        ekmotp_bearer_kind kind;
+        size_t id_len;
+
+        if (ekmotp_jose_bearer()->peek(NULL, token, strlen(token), &kind, id, &id_len, NULL) == 0 &&
+            ekmotp_jose_bearer()->open(NULL, token, strlen(token), &request, &result, NULL) == 0)
+            accepted++;
+        free(result.claims);
+    }
+    return (void *)accepted;
+}
+
+/* A server opens tokens on all of its threads; the thread sanitizer watches this one. */
+START_TEST(threads)
+{
+    char *jws = fixture_jws(EXPECT_JWS_HEADER, EXPECT_CLAIMS, EKMOTP_HASH_SHA256, expect_jws_key, 32);
+    char *jwe = fixture_jwe(EXPECT_JWE_HEADER, jws, expect_jwe_key);
+    pthread_t thread[4];
+    void *accepted = NULL;
+
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&thread[i], NULL, open_many, jwe), 0);
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(pthread_join(thread[i], &accepted), 0);
+        ck_assert_int_eq((long)accepted, 200);
+    }
     free(jwe);
     free(jws);
 }
@@ -207,6 +246,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, serialisation);
     tcase_add_test(tc, other_kind);
+    tcase_add_test(tc, threads);
     tcase_add_test(tc, wrong_keys);
     tcase_add_test(tc, nesting);
     tcase_add_test(tc, peek);
