@@ -10,32 +10,33 @@ module=$top_build/server/nginx/ngx_http_ekmotp_module.so
 # nginx cannot choose a free port: an address of the loopback network that nobody else has does as well.
 nginx_address=127.$((RANDOM % 250 + 2)).$((RANDOM % 250 + 2)).$((RANDOM % 250 + 2))
 nginx_port=8443
+nginx_dir=$tmp # the folder of the nginx that is meant
 library_path=
 for library in core openssl jose directory; do
     library_path=$top_build/lib/$library/.libs:$library_path
 done
 library_path=$top_build/p11/.libs:$library_path
 
-# nginx_conf HTTP-BLOCK: writes nginx.conf; certificates are in $tmp.
+# nginx_conf HTTP-BLOCK: writes $nginx_dir/nginx.conf; certificates are in $tmp.
 nginx_conf()
 {
-    mkdir -p "$tmp/logs" "$tmp/www"
-    cat >"$tmp/nginx.conf" <<EOF
+    mkdir -p "$nginx_dir/logs" "$nginx_dir/www"
+    cat >"$nginx_dir/nginx.conf" <<EOF
 load_module $module;
 env SOFTHSM2_CONF;
 worker_processes ${nginx_workers:-2};
-pid $tmp/nginx.pid;
-error_log $tmp/error.log info;
+pid $nginx_dir/nginx.pid;
+error_log $nginx_dir/error.log info;
 $([ "$(id -u)" -ne 0 ] || echo "user root;")
 events { worker_connections 1024; }
 http {
-    access_log $tmp/access.log combined;
+    access_log $nginx_dir/access.log combined;
     log_format ekmotp '\$uri status=\$status client=\$ekmotp_client verdict=\$ekmotp_status reason=\$ekmotp_reason n=\$ekmotp_n';
-    client_body_temp_path $tmp/body; proxy_temp_path $tmp/proxy; fastcgi_temp_path $tmp/fastcgi;
-    uwsgi_temp_path $tmp/uwsgi; scgi_temp_path $tmp/scgi;
+    client_body_temp_path $nginx_dir/body; proxy_temp_path $nginx_dir/proxy; fastcgi_temp_path $nginx_dir/fastcgi;
+    uwsgi_temp_path $nginx_dir/uwsgi; scgi_temp_path $nginx_dir/scgi;
     ssl_certificate $tmp/server.pem; ssl_certificate_key $tmp/server.key;
     ssl_protocols TLSv1.2 TLSv1.3;
-    root $tmp/www;
+    root $nginx_dir/www;
     $1
 }
 EOF
@@ -43,7 +44,7 @@ EOF
 
 nginx_run()
 {
-    LD_LIBRARY_PATH=$library_path nginx -p "$tmp/" -c "$tmp/nginx.conf" -e "$tmp/error.log" "$@"
+    LD_LIBRARY_PATH=$library_path nginx -p "$nginx_dir/" -c "$nginx_dir/nginx.conf" -e "$nginx_dir/error.log" "$@"
 }
 
 # nginx_refuses REGEX HTTP-BLOCK: the configuration must be refused with a message that matches.
@@ -54,10 +55,11 @@ nginx_refuses()
     has "$tmp/refused.txt" "$1"
 }
 
+# nginx_start [COMMAND...]: starts it, under a command where one is given ("ip netns exec NAME")
 nginx_start()
 {
-    background "$tmp/nginx.log" env LD_LIBRARY_PATH="$library_path" nginx -p "$tmp/" -c "$tmp/nginx.conf" \
-        -e "$tmp/error.log" -g 'daemon off;'
+    background "$nginx_dir/nginx.log" "$@" env LD_LIBRARY_PATH="$library_path" nginx -p "$nginx_dir/" -c "$nginx_dir/nginx.conf" \
+        -e "$nginx_dir/error.log" -g 'daemon off;'
     nginx_pid=$background_pid
     wait_for 20 bash -c "exec 3<>/dev/tcp/$nginx_address/$nginx_port"
 }
