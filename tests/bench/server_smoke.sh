@@ -1,0 +1,12 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# server_smoke.sh: the server's benchmark still runs, and one connection costs one exporter call and one
+# channel secret. Figures of a busy machine judge nothing here.
+#
+# shellcheck source=tests/lib/test.sh
+. "${srcdir:-.}/tests/lib/test.sh"
+
+need openssl
+EKMOTP_BENCH_QUICK=1 "$top_src/tests/bench/server.py" | tee "$tmp/out"
+has "$tmp/out" 'one exporter call and one channel secret per connection: yes'
