@@ -47,6 +47,10 @@ def all_cells():
         cells.append((c, s, "1.3", p, "SHA-256", "ec"))
     for (c, s), p, h in product(ours, V1, HASHES[1:]):
         cells.append((c, s, "1.3", p, h, "ec"))
+    for c, s in (("go", "ekmotpd"), ("ekmotp", "go")):
+        cells += [(c, s, t, "v1", "SHA-256", "ec") for t in ("1.3", "1.2")]
+        cells += [(c, s, "1.3", "v1", h, "ec") for h in HASHES[1:]]
+        cells.append((c, s, "1.3", "compat-apikey", "SHA-256", "ec"))
     cells += [("ekmotp", "ekmotpd", "1.2", p, "SHA-256", "ec") for p in V1[1:] + COMPAT]
     cells += [("ekmotp", "ekmotpd", t, "v1", "SHA-256", k) for t in ("1.3", "1.2") for k in ("rsa", "ed25519")]
     return cells
@@ -54,7 +58,7 @@ def all_cells():
 
 def quick_cells():
     """What ./dev check runs: each stack against ours in both versions, each profile and hash once."""
-    cells = [c for c in all_cells() if c[3:] == ("v1", "SHA-256", "ec") and
+    cells = [c for c in all_cells() if c[3:] == ("v1", "SHA-256", "ec") and "go" not in c and
              (c[0] == "ekmotp" or c[1] == "ekmotpd")]
     cells += [c for c in all_cells() if c[:3] in (("node", "ekmotpd", "1.3"), ("ekmotp", "node", "1.3"))
               and c[3:] != ("v1", "SHA-256", "ec") and (c[4] == "SHA-256" or c[3] == "v1")]
@@ -80,10 +84,26 @@ class Runner:
             if not node:
                 raise Absent("nodejs is not installed")
             return [node, os.path.join(HERE, "node", side + ".js")]
+        if kind == "go":
+            return [self.go(side)]
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         if subprocess.run([python, "-c", "import OpenSSL, cryptography"], capture_output=True).returncode:
             raise Absent("python3-openssl is not installed")
         return [python, "-B", os.path.join(HERE, "python", side + ".py")]
+
+    def go(self, side):
+        """Builds a Go peer once."""
+        if not shutil.which("go"):
+            raise Absent("golang-go is not installed")
+        with self.lock:
+            binary = os.path.join(self.folder, "go-" + side)
+            if not os.path.exists(binary):
+                env = dict(os.environ, GO111MODULE="off", GOCACHE=os.path.join(self.folder, "go-cache"))
+                made = subprocess.run(["go", "build", "-o", binary, side + ".go", "protocol.go"], env=env,
+                                      cwd=os.path.join(HERE, "go"), capture_output=True, text=True)
+                if made.returncode:
+                    raise Failed("go build: " + made.stderr)
+            return binary
 
     def certificate(self, kind):
         with self.lock:
@@ -111,7 +131,9 @@ class Cell:
             self.tls_folder = self.runner.certificate(self.kind)
             self.write_key("key", os.urandom(KEY_SIZE[self.hash]))
             self.start()
-            if self.client == "ekmotp":
+            if "go" in (self.client, self.server) and self.tls == "1.2" and go_lacks_ems():
+                self.without_ems()
+            elif self.client == "ekmotp":
                 self.ask_with_ours()
             else:
                 self.step(self.runner.foreign(self.client, "client") + [
@@ -217,6 +239,17 @@ class Cell:
             self.start("--lie", "yes")
             self.ours("key", 6)
 
+    def without_ems(self):
+        """Rule 1: TLS 1.2 without extended master secret is refused, by either end of ours."""
+        if self.client == "ekmotp":
+            self.ours("key", 4)
+        else:
+            self.step(self.runner.foreign(self.client, "client") + [
+                "--url", self.url, "--ca", self.path("ca"), "--client-key", self.path("key"), "--tls", "1.2"], 1)
+            if "reason=tls-ems" not in self.server_log():
+                raise Failed("the server does not say tls-ems")
+        raise Absent("this Go has no extended master secret (1.21 has): refused, as it must be")
+
     def replay(self):
         """What the foreign server saw of the first request, sent again on a connection of its own."""
         seen = re.search(r"^accepted \S+ (.*)$", self.server_log(), re.M)
@@ -236,6 +269,11 @@ class Cell:
             raise Failed("the same proof on a second connection: %s" % answer)
 
 
+def go_lacks_ems():
+    version = re.search(r"go1\.(\d+)", subprocess.run(["go", "version"], capture_output=True, text=True).stdout)
+    return version and int(version[1]) < 21
+
+
 def versions(build):
     found = []
     for what, command in (
@@ -245,7 +283,8 @@ def versions(build):
             ("libcurl", ["pkg-config", "--modversion", "libcurl"]),
             ("Node", ["node", "-p", "process.version + ', OpenSSL ' + process.versions.openssl"]),
             ("Python", ["/usr/bin/python3", "-c", "import sys, OpenSSL; print(sys.version.split()[0], "
-                        "'pyOpenSSL', OpenSSL.__version__, OpenSSL.SSL.SSLeay_version(0).decode())"])):
+                        "'pyOpenSSL', OpenSSL.__version__, OpenSSL.SSL.SSLeay_version(0).decode())"]),
+            ("Go", ["go", "version"])):
         try:
             out = subprocess.run(command, capture_output=True, text=True, timeout=30)
             found.append((what, out.stdout.strip() if out.returncode == 0 else "not here"))
