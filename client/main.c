@@ -25,6 +25,7 @@ static const command commands[] = {
     {"request", "ekmotp request", ek_command_request, "send a request that carries a one-time proof"},
     {"token", "ekmotp token", ek_command_token, "show tokens, find out what is wrong with one"},
     {"key", "ekmotp key", ek_command_key, "put client keys into a token, show and remove them"},
+    {"agent", "ekmotp agent", ek_command_agent, "look at, lock or stop a shared agent"},
     {"version", "ekmotp version", run_version, "print the version"},
     {"help", "ekmotp help", run_help, "print this text, or 'help COMMAND' the options of a command"},
 };

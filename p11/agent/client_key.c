@@ -23,6 +23,7 @@ typedef struct agent_key {
     uint32_t handle;
     ek_secret *pin; /* that the token took; NULL if it wanted none, or once it was refused */
     int pin_refused;
+    char *pin_source; /* the file that the PIN is in; NULL: the callback was to be asked */
     uint8_t probe[EKMOTP_HASH_MAX_SIZE];
     size_t probe_len;
 } agent_key;
@@ -46,6 +47,7 @@ static void key_free(void *ctx)
         ek_agent_call(k->agent, &request, ek_agent_deadline(1000), &generation, &stale, &reply, NULL) == 0)
         free(reply.text);
     ek_secret_free(&k->pin);
+    free(k->pin_source);
     pthread_mutex_destroy(&k->lock);
     free(k->uri);
     ek_wipe(k, sizeof(*k));
@@ -99,7 +101,37 @@ static int take_opened(agent_key *k, const ek_reply *reply, ekmotp_error *err)
     return 0;
 }
 
-/* Opens the key in the agent; the PIN comes from origin the first time, and from memory afterwards. */
+/*
+ * The PIN that the token wants: from origin the first time; from memory, or from the same file if it was not
+ * needed then, when the key is opened again.
+ */
+static int get_pin(agent_key *k, const pin_origin *origin, const char *token, ekmotp_error *err)
+{
+    ekmotp_p11_options from_file = {.pin_source = k->pin_source};
+    int rc;
+
+    if (k->pin)
+        return 0;
+    if (k->pin_refused)
+        return ekmotp_error_set(err, EKMOTP_E_PIN_INCORRECT,
+                                "token '%s': it refused the PIN, which is not sent again; open the key anew",
+                                token);
+    if (origin)
+        rc = ek_pin_get(origin->uri, origin->options, token, &k->pin, err);
+    else if (k->pin_source)
+        rc = ek_pin_get(NULL, &from_file, token, &k->pin, err);
+    else
+        rc = ekmotp_error_set(
+            err, EKMOTP_E_PIN_MISSING,
+            "token '%s': the agent wants its PIN again; open the key anew, or any key of the "
+            "token in this agent",
+            token);
+    if (rc == 0)
+        (void)!mlock(k->pin, sizeof(*k->pin) + k->pin->len);
+    return rc;
+}
+
+/* Opens the key in the agent; origin is NULL when it is opened again. */
 static int open_key(agent_key *k, const pin_origin *origin, int64_t deadline, ekmotp_error *err)
 {
     char token[256];
@@ -109,17 +141,9 @@ static int open_key(agent_key *k, const pin_origin *origin, int64_t deadline, ek
     if (rc == 0 && reply.type == EK_WIRE_PIN_NEEDED) {
         memcpy(token, reply.data, reply.len + 1);
         k->generation = 0;
-        if (origin) {
-            rc = ek_pin_get(origin->uri, origin->options, token, &k->pin, err);
+        rc = get_pin(k, origin, token, err);
+        if (origin)
             deadline = ek_agent_deadline(k->timeout_ms); /* people think longer than tokens */
-            if (rc == 0)
-                (void)!mlock(k->pin, sizeof(*k->pin) + k->pin->len);
-        } else if (!k->pin) {
-            rc =
-                ekmotp_error_set(err, k->pin_refused ? EKMOTP_E_PIN_INCORRECT : EKMOTP_E_PIN_MISSING,
-                                 "token '%s': it wants a PIN again and %s; open the key anew", token,
-                                 k->pin_refused ? "refused the one that was given" : "none was given before");
-        }
         if (rc == 0)
             rc = ask_open(k, k->pin, deadline, &reply, err);
         if (rc == EKMOTP_E_PIN_INCORRECT || rc == EKMOTP_E_PIN_LOCKED) {
@@ -199,6 +223,18 @@ static int plain_uri(const char *uri, char **out, ekmotp_error *err)
     return 0;
 }
 
+static int keep_pin_source(agent_key *k, const pin_origin *origin, ekmotp_error *err)
+{
+    const char *source = origin->options->pin_source;
+
+    if (!source)
+        source = ek_uri_pin_source(origin->uri);
+    if (!source)
+        return 0;
+    k->pin_source = strdup(source);
+    return k->pin_source ? 0 : ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
+}
+
 int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11_options *options,
                           ekmotp_key **out, ekmotp_error *err)
 {
@@ -225,6 +261,8 @@ int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11
     k->hash = hash;
     k->timeout_ms = ek_agent_timeout(origin.options->timeout_ms);
     rc = plain_uri(uri, &k->uri, err);
+    if (rc == 0)
+        rc = keep_pin_source(k, &origin, err);
     if (rc == 0)
         rc = open_key(k, &origin, ek_agent_deadline(k->timeout_ms), err);
     ek_uri_free(&parsed);
