@@ -41,7 +41,7 @@ typedef struct tls_setup {
     SSL_SESSION *session;        /* OpenSSL client: to resume */
     gnutls_datum_t session_data; /* GnuTLS client: to resume */
     gnutls_anti_replay_t anti_replay;
-    int version;                 /* 0x0302, 0x0303, 0x0304 */
+    int version; /* 0x0302, 0x0303, 0x0304 */
     unsigned flags;
 } tls_setup;
 
