@@ -5,6 +5,7 @@
 #include "tests/jose/expect.h"
 
 #include <check.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -115,6 +116,48 @@ START_TEST(threads)
         ck_assert_int_eq(pthread_join(thread[i], &accepted), 0);
         ck_assert_int_eq((long)accepted, 200);
     }
+    free(jwe);
+    free(jws);
+}
+END_TEST
+
+static long allocations, fail_at = -1;
+
+static void *failing_malloc(size_t size)
+{
+    return allocations++ == fail_at ? NULL : malloc(size);
+}
+
+/* Memory runs out at each allocation of jansson in turn: a refusal, or what would have come anyway. */
+START_TEST(no_memory)
+{
+    ekmotp_bearer_request request = expect_request(EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256);
+    char *jws = fixture_jws(EXPECT_JWS_HEADER, EXPECT_CLAIMS, EKMOTP_HASH_SHA256, expect_jws_key, 32);
+    char *jwe = fixture_jwe(EXPECT_JWE_HEADER, jws, expect_jwe_key);
+    char *wrong = fixture_jwe(EXPECT_JWE_HEADER, jws, expect_jws_key);
+    int refused = 0;
+
+    json_set_alloc_funcs(failing_malloc, free);
+    fail_at = 0;
+    do {
+        ekmotp_bearer_result result = {0};
+        ekmotp_error err = {0};
+        int rc;
+
+        allocations = 0;
+        rc = ekmotp_jose_bearer()->open(NULL, wrong, strlen(wrong), &request, &result, &err);
+        ck_assert_int_ne(rc, 0);
+        ck_assert_ptr_null(result.claims);
+        allocations = 0;
+        rc = ekmotp_jose_bearer()->open(NULL, jwe, strlen(jwe), &request, &result, &err);
+        ck_assert_int_eq(rc == 0, result.reason == EKMOTP_REASON_OK);
+        ck_assert_int_eq(rc == 0, result.claims != NULL);
+        ck_assert(rc != 0 || result.n == 1);
+        refused += rc != 0;
+        free(result.claims);
+    } while (allocations > fail_at++);
+    ck_assert_int_gt(refused, 20);
+    free(wrong);
     free(jwe);
     free(jws);
 }
@@ -247,6 +290,7 @@ int main(void)
     tcase_add_test(tc, serialisation);
     tcase_add_test(tc, other_kind);
     tcase_add_test(tc, threads);
+    tcase_add_test(tc, no_memory);
     tcase_add_test(tc, wrong_keys);
     tcase_add_test(tc, nesting);
     tcase_add_test(tc, peek);
