@@ -47,6 +47,8 @@ static int new_serial(ekmotp_directory *d, uint64_t *serial, ekmotp_error *err)
 static int set_key(ekmotp_directory *d, ek_record *r, ek_record_key *key, const ekmotp_client_key *from,
                    uint32_t last, ekmotp_error *err)
 {
+    int rc;
+
     memset(key, 0, sizeof(*key));
     key->source = from->source;
     key->not_before = from->not_before;
@@ -65,10 +67,13 @@ static int set_key(ekmotp_directory *d, ek_record *r, ek_record_key *key, const 
                                     from->generation, last + 1);
         key->generation = from->generation ? from->generation : last + 1;
         r->generation = key->generation;
+        /* A key that nobody can derive here is somebody's mistake. */
+        if ((rc = ek_master_open(d, err)) != 0)
+            return rc;
         break;
     case EKMOTP_KEY_TOKEN:
-        if (copy_text("key's URI", from->uri, key->uri, EKMOTP_DIRECTORY_URI_MAX, err) != 0)
-            return EKMOTP_E_LIMIT;
+        if ((rc = copy_text("key's URI", from->uri, key->uri, EKMOTP_DIRECTORY_URI_MAX, err)) != 0)
+            return rc;
         break;
     default:
         return ekmotp_error_set(err, EKMOTP_E_INVAL, "unknown source %d of a key", (int)from->source);

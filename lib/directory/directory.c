@@ -49,7 +49,16 @@ int ekmotp_directory_open(const char *path, const ekmotp_directory_options *opti
         rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "%s: out of memory", path);
         goto out;
     }
-    is_new = stat(d->file, &st) != 0 ? errno == ENOENT : st.st_size == 0;
+    is_new = stat(d->file, &st) != 0;
+    if (is_new && errno != ENOENT) {
+        rc = ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path, strerror(errno));
+        goto out;
+    }
+    if (!is_new && !S_ISREG(st.st_mode)) {
+        rc = ekmotp_error_set(err, EKMOTP_E_IO, "%s: is not a file", path);
+        goto out;
+    }
+    is_new = is_new || st.st_size == 0;
     if (is_new && d->read_only) {
         rc = ekmotp_error_set(
             err, EKMOTP_E_IO,

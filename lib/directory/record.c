@@ -120,7 +120,7 @@ int ek_record_parse(ek_seal_kind kind, const uint8_t *fields, size_t len, ek_rec
         goto malformed;
     return 0;
 malformed:
-    return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "no record of a client, or one of a newer version");
+    return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "the exported record is malformed, or of a newer version");
 }
 
 int ek_record_seal(const ekmotp_crypto *crypto, const uint8_t key[32], ek_seal_kind kind,

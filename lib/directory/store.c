@@ -41,6 +41,12 @@ int ek_store_error(ekmotp_directory *d, int sqlite_rc, ekmotp_error *err)
     case SQLITE_FULL:
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: the disk is full; nothing was changed", d->path);
     case SQLITE_READONLY:
+        if (d->read_only)
+            return ekmotp_error_set(
+                err, EKMOTP_E_IO,
+                "%s: an interrupted change waits to be rolled back, which this user may not do; "
+                "run as its owner: ekmotpd client check --directory '%s'",
+                d->path, d->path);
         return ekmotp_error_set(
             err, EKMOTP_E_IO,
             "%s: cannot be written (%s); its file and folder must be writable for this user", d->path, why);

@@ -85,7 +85,8 @@ static int import_exported(ekmotp_directory *d, const uint8_t *id, size_t id_len
     int rc;
 
     if (ek_base64_decode(EK_BASE64, text, len, body, sizeof(body), &body_len) != 0)
-        return ekmotp_error_set(err, EKMOTP_E_SYNTAX, "the exported record is not base64");
+        return ekmotp_error_set(err, EKMOTP_E_SYNTAX,
+                                "the exported record is not base64 (RFC 4648 section 4, with padding)");
     if ((rc = open_body(d, body, body_len, &r, err)) != 0)
         goto out;
     if (r.id_len != id_len || memcmp(r.id, id, id_len) != 0) {

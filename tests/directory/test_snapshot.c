@@ -366,9 +366,15 @@ START_TEST(derived_keys)
                                                    first, sizeof(first) - 1, want),
                      0);
     d = fx_open("d");
+    refused(ekmotp_directory_add(d, &info, &err), EKMOTP_E_INVAL, "--master");
+    ekmotp_directory_free(&d);
+    options.master = fx_path("master");
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
     ck_ok(ekmotp_directory_add(d, &info, &err), err);
     info = derived_client(2, EKMOTP_HASH_SHA512);
     ck_ok(ekmotp_directory_add(d, &info, &err), err);
+    ekmotp_directory_free(&d);
+    d = fx_open("d");
     refused(ekmotp_snapshot_load(d, NULL, &s, &err), EKMOTP_E_INVAL, "client client-1");
     refused(ekmotp_directory_derive(d, info.id, info.id_len, info.hash, 1, out, &len, &err), EKMOTP_E_INVAL,
             "--master");
