@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # softhsm.sh: the agent over a real token: right MACs for each hash, kill -9 of the worker and of the agent in
-# the middle of 1,000 MACs from 4 threads, a token whose store is gone and comes back.
+# the middle of 10,000 MACs from 4 threads, a token whose store is gone and comes back.
 #
 # shellcheck source=tests/lib/test.sh
 . "${srcdir:-.}/tests/lib/test.sh"
@@ -31,11 +31,14 @@ exits 1 "$driver" "$agent" mac "pkcs11:token=other;object=k?module-path=$token_m
 has "$tmp/out" '^error -42 '
 exits 1 "$driver" "$agent" mac "pkcs11:token=agent;object=other?module-path=$token_module" 00 >"$tmp/out"
 has "$tmp/out" '^error -44 '
-PIN_FILE='' PIN=wrong exits 1 "$driver" "$agent" mac "$uri" 00 >"$tmp/out" 2>/dev/null || :
+echo 1111 >"$tmp/pin"
+exits 1 "$driver" "$agent" mac "$uri" 00 >"$tmp/out"
+has "$tmp/out" '^error -47 '
+echo 24680135 >"$tmp/pin"
 
 for victim in worker front supervisor; do
     rm -f "$tmp/status"
-    STATUS=$tmp/status background "$tmp/$victim.log" "$driver" "$agent" stream "$uri" 4 1000 "$tmp/key" 50
+    STATUS=$tmp/status background "$tmp/$victim.log" "$driver" "$agent" stream "$uri" 4 10000 "$tmp/key" 50
     stream=$background_pid
     wait_for 20 test -s "$tmp/status"
     case $victim in
@@ -47,7 +50,7 @@ for victim in worker front supervisor; do
     rc=0
     wait "$stream" || rc=$?
     same "status of the stream after the end of its $victim" "$rc" 0
-    has "$tmp/$victim.log" '^right 1000 wrong 0 failed'
+    has "$tmp/$victim.log" '^right 10000 wrong 0 failed'
 done
 
 # A worker that is stopped is a module that hangs: an error in time, and the next worker goes on.
@@ -78,12 +81,14 @@ took=$(sed -n 's/.*longest //p' "$tmp/front.log")
 [ "$took" -lt 2500 ] || die "a caller waited $took ms where 1000 were allowed"
 
 # The store is away for a while: one clear error at once for most callers, and it goes on by itself.
-background "$tmp/store.log" "$driver" "$agent" stream "$uri" 4 1000 "$tmp/key" 50
+rm "$tmp/status"
+STATUS=$tmp/status background "$tmp/store.log" "$driver" "$agent" stream "$uri" 4 10000 "$tmp/key" 50
 stream=$background_pid
+wait_for 20 test -s "$tmp/status"
 mv "$tmp/hsm/tokens" "$tmp/hsm/away"
 sleep 0.5
 mv "$tmp/hsm/away" "$tmp/hsm/tokens"
 rc=0
 wait "$stream" || rc=$?
 same "status of the stream while the store was away" "$rc" 0
-has "$tmp/store.log" '^right 1000 wrong 0'
+has "$tmp/store.log" '^right 10000 wrong 0'
