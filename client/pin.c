@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,19 +41,25 @@ static int read_credential(char *pin, size_t size, ekmotp_error *err)
         goto out;
     /* Two bytes more for a line end. */
     rc = ek_file_read_secret(path, size + 2, &secret, err);
+    if (rc == 0)
+        secret->len = line_length((const char *)secret->bytes, secret->len);
+    if (rc == EKMOTP_E_LIMIT || (rc == 0 && (secret->len == 0 || secret->len > size)))
+        rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING, "%.300s: a PIN has 1 to %zu bytes", path, size);
     if (rc != 0)
         goto out;
-    secret->len = line_length((const char *)secret->bytes, secret->len);
-    if (secret->len == 0 || secret->len > size) {
-        rc = ekmotp_error_set(err, EKMOTP_E_LIMIT, "%s: a PIN has 1 to %zu bytes", path, size);
-        goto out;
-    }
     memcpy(pin, secret->bytes, secret->len);
     rc = (int)secret->len;
 out:
     ek_secret_free(&secret);
     free(path);
     return rc;
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int number)
+{
+    interrupted = number;
 }
 
 /* The terminal gives one line per read in its usual (canonical) mode. */
@@ -65,12 +72,8 @@ static int read_line(int tty, char *pin, size_t size, ekmotp_error *err)
 
     do
         got = read(tty, line, sizeof(line));
-    while (got < 0 && errno == EINTR);
-    if (got <= 0) {
-        rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING, "no PIN was typed");
-        goto out;
-    }
-    len = line_length(line, (size_t)got);
+    while (got < 0 && errno == EINTR && !interrupted);
+    len = got > 0 ? line_length(line, (size_t)got) : 0;
     if (len == 0)
         rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING, "no PIN was typed");
     else if (len == (size_t)got || len > size)
@@ -79,35 +82,51 @@ static int read_line(int tty, char *pin, size_t size, ekmotp_error *err)
         memcpy(pin, line, len);
         rc = (int)len;
     }
-out:
     ek_wipe(line, sizeof(line));
+    return rc;
+}
+
+/* Reads with the echo off, and puts it back also where a signal ends the program (which it does then). */
+static int read_hidden(int tty, const struct termios *shown, char *pin, size_t size, ekmotp_error *err)
+{
+    static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGTSTP};
+    const size_t count = sizeof(signals) / sizeof(signals[0]);
+    struct sigaction note = {.sa_handler = note_signal}, before[sizeof(signals) / sizeof(signals[0])];
+    struct termios hidden = *shown;
+    int rc;
+
+    interrupted = 0;
+    for (size_t i = 0; i < count; i++)
+        sigaction(signals[i], &note, &before[i]);
+    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
+    /* FLUSH: what was typed before the question is not the answer. */
+    if (tcsetattr(tty, TCSAFLUSH, &hidden) != 0)
+        rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING, "the terminal's echo cannot be switched off: %s",
+                              strerror(errno));
+    else
+        rc = read_line(tty, pin, size, err);
+    tcsetattr(tty, TCSAFLUSH, shown);
+    for (size_t i = 0; i < count; i++)
+        sigaction(signals[i], &before[i], NULL);
+    if (interrupted)
+        raise(interrupted);
     return rc;
 }
 
 static int prompt(const char *token, char *pin, size_t size, ekmotp_error *err)
 {
-    struct termios shown, hidden;
+    struct termios shown;
     int rc, tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 
     if (tty < 0 || tcgetattr(tty, &shown) != 0) {
         rc = ekmotp_error_set(
             err, EKMOTP_E_PIN_MISSING,
             "token '%s' wants a PIN and there is no terminal to ask on; use --pin-source FILE", token);
-        goto out;
+    } else {
+        dprintf(tty, "PIN of token '%s': ", token);
+        rc = read_hidden(tty, &shown, pin, size, err);
+        dprintf(tty, "\n");
     }
-    hidden = shown;
-    hidden.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    dprintf(tty, "PIN of token '%s': ", token);
-    /* FLUSH: what was typed before the question is not the answer. */
-    if (tcsetattr(tty, TCSAFLUSH, &hidden) != 0) {
-        rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING, "the terminal's echo cannot be switched off: %s",
-                              strerror(errno));
-        goto out;
-    }
-    rc = read_line(tty, pin, size, err);
-    tcsetattr(tty, TCSAFLUSH, &shown);
-    dprintf(tty, "\n");
-out:
     if (tty >= 0)
         close(tty);
     return rc;

@@ -29,6 +29,8 @@
 #
 # $token_module is the path of the PKCS#11 module, for "module-path=" of a URI.
 
+# More options for swtpm, for callers that want its log of commands.
+token_swtpm_options=()
 # The callers read these.
 # shellcheck disable=SC2034
 tpm_pid='' tpm_tcti='' tpm_bus_pid='' tpm_manager_pid='' tpm_manager_tcti='' token_module=''
@@ -133,7 +135,7 @@ tpm_start()
     rm -f "$dir/swtpm" "$dir/swtpm.ctrl"
     # Absolute paths: swtpm goes into failure mode on relative ones.
     swtpm socket --tpm2 --tpmstate "dir=$dir" --server "type=unixio,path=$dir/swtpm" \
-        --ctrl "type=unixio,path=$dir/swtpm.ctrl" --flags not-need-init,startup-clear \
+        --ctrl "type=unixio,path=$dir/swtpm.ctrl" --flags not-need-init,startup-clear "${token_swtpm_options[@]}" \
         >"$dir/swtpm.log" 2>&1 </dev/null &
     tpm_pid=$!
     tpm_tcti=swtpm:path=$dir/swtpm
