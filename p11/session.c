@@ -153,13 +153,19 @@ void ek_sessions_give(ek_sessions *sessions, const ek_lease *lease)
 
 CK_RV ek_sessions_renew(ek_sessions *sessions, ek_lease *lease)
 {
+    CK_SESSION_HANDLE old = lease->session;
     CK_SLOT_ID slot;
+    CK_RV rv;
 
     pthread_mutex_lock(&sessions->lock);
     slot = sessions->slot;
     pthread_mutex_unlock(&sessions->lock);
-    sessions->functions->C_CloseSession(lease->session);
-    return open_session(sessions, slot, &lease->session);
+    /* The new one first: closing the last session of a token logs out. */
+    rv = open_session(sessions, slot, &lease->session);
+    if (rv != CKR_OK)
+        lease->session = CK_INVALID_HANDLE;
+    sessions->functions->C_CloseSession(old);
+    return rv;
 }
 
 void ek_sessions_fail(ek_sessions *sessions, const ek_lease *lease)
@@ -169,7 +175,8 @@ void ek_sessions_fail(ek_sessions *sessions, const ek_lease *lease)
     sessions->stopped = 1;
     pthread_cond_broadcast(&sessions->given);
     pthread_mutex_unlock(&sessions->lock);
-    sessions->functions->C_CloseSession(lease->session);
+    if (lease->session != CK_INVALID_HANDLE)
+        sessions->functions->C_CloseSession(lease->session);
 }
 
 void ek_sessions_close(ek_sessions *sessions)
