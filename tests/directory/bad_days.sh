@@ -139,7 +139,7 @@ unchanged "after wrong keys"
 added=0
 for ((i = 0; i < 60; i++)); do
     # In a shell of its own, which keeps its remark on the kill to itself.
-    (timeout -s KILL "0.0$((RANDOM % 4))$((RANDOM % 10))" "$EKMOTPD" client add "killed-$i" --directory "$db" \
+    (timeout -s KILL "$(printf 0.%03d $((RANDOM % 120 + 1)))" "$EKMOTPD" client add "killed-$i" --directory "$db" \
         --out "$tmp/killed-$i.key" </dev/null || :) >/dev/null 2>&1
     if client show "killed-$i"; then
         added=$((added + 1))
