@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -104,25 +105,31 @@ class Server:
 
 
 class Nginx(Server):
+    """nginx with a static file; more for its main, its http and its server block."""
+
+    main = http = server = ""
+
     def start(self):
-        import socket
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        with open(path("nginx.conf"), "w", encoding="ascii") as f:
-            f.write("""daemon off; worker_processes 1; pid %(tmp)s/nginx.pid; error_log stderr error;
+        with open(path("nginx.%d.conf" % self.port), "w", encoding="ascii") as f:
+            f.write("""%(main)s daemon off; worker_processes 1; pid %(tmp)s/nginx.%(port)d.pid; error_log stderr error;
 events { worker_connections 1024; }
 http {
   access_log off; keepalive_requests 100000000; client_body_temp_path %(tmp)s/b; proxy_temp_path %(tmp)s/p;
   fastcgi_temp_path %(tmp)s/f; uwsgi_temp_path %(tmp)s/u; scgi_temp_path %(tmp)s/s; open_file_cache max=10;
+  %(http)s
   server {
     listen 127.0.0.1:%(port)d ssl; root %(tmp)s/html; ssl_protocols TLSv1.2 TLSv1.3;
     ssl_certificate %(tmp)s/server.pem; ssl_certificate_key %(tmp)s/server.key;
+    %(server)s
   }
 }
-""" % {"tmp": tmp, "port": self.port})
+""" % {"tmp": tmp, "port": self.port, "main": self.main, "http": self.http, "server": self.server})
         os.chmod(tmp, 0o755)
-        self.process = subprocess.Popen(["nginx", "-c", path("nginx.conf"), "-p", tmp], stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(["nginx", "-c", path("nginx.%d.conf" % self.port), "-p", tmp], stderr=subprocess.PIPE,
+                                        env=dict(os.environ, **(self.env or {})))
         running.append(self.process)
         for _ in range(200):
             with socket.socket() as s:
@@ -174,8 +181,8 @@ def compared(runs, base, what):
     return statistics.median(what(r, b) for r, b in zip(runs, base))
 
 
-def table(title, results, unit):
-    base = results["none (same requests)"]
+def table(title, results, unit, base_name="none (same requests)"):
+    base = results[base_name]
     say("\n%s (%d rounds of %.1f s, medians)" % (title, rounds, seconds))
     say("%-24s %12s %14s %12s %10s %10s" % ("server", unit + "/s", "server CPU us", "over none", "p50 us", "p99 us"))
     for name, runs in results.items():
@@ -228,12 +235,17 @@ def main():
     return 0 if once and (quick or (cost <= 3 and part >= 97)) else 1
 
 
-try:
-    status = main()
-finally:
-    for p in running:
-        if p.poll() is None:
-            p.kill()
-            p.wait()
-    shutil.rmtree(tmp, ignore_errors=True)
-sys.exit(status)
+def run(what):
+    """Runs a benchmark, ends its servers and removes its files, whatever becomes of it."""
+    try:
+        return what()
+    finally:
+        for p in running:
+            if p.poll() is None:
+                p.kill()
+                p.wait()
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
