@@ -188,6 +188,7 @@ int main(int argc, char **argv)
     static const struct argp argp = {arguments, parse, NULL, doc, NULL, NULL, NULL};
     command c = {{0}, 0, 0};
 
+    argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &c);
     if (ek_harden_process() != 0) {
         fprintf(stderr, "ekmotp-agent: this system does not let it drop privileges\n");

@@ -121,6 +121,16 @@ static int answer(share *s, const ek_wire_message *request)
         w->mac_us = (unsigned)((7 * (int64_t)w->mac_us + ek_time_us() - start) / 8);
     rc = ek_buffer_put(&s->out, &reply);
     free(text);
+    if (rc == EKMOTP_E_LIMIT) {
+        static const char too_long[] = "agent: the answer is longer than the agent's protocol allows";
+
+        reply = (ek_wire_message){.type = EK_WIRE_ERROR,
+                                  .id = request->id,
+                                  .code = EKMOTP_E_LIMIT,
+                                  .data = (const uint8_t *)too_long,
+                                  .len = sizeof(too_long) - 1};
+        rc = ek_buffer_put(&s->out, &reply);
+    }
     return rc;
 }
 

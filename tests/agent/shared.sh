@@ -19,8 +19,8 @@ agent_command=("$EKMOTP" agent)
 
 # Refused before anything listens.
 exits 2 "$fake_agent" 2>/dev/null
-exits 64 "$fake_agent" --no-such-option 2>/dev/null
-exits 64 "$fake_agent" --group no-such-group --socket "$sock" 2>/dev/null
+exits 2 "$fake_agent" --no-such-option 2>/dev/null
+exits 2 "$fake_agent" --group no-such-group --socket "$sock" 2>/dev/null
 mkdir -m 755 "$tmp/open"
 exits 1 "$fake_agent" --socket "$tmp/open/agent" 2>"$tmp/out"
 has "$tmp/out" 'chmod 700'
