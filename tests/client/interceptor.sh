@@ -61,3 +61,26 @@ done
 (umask 077 && cp "$tmp/key" "$tmp/stolen.key")
 exits 5 "$EKMOTP" request --id client1 --key "file:$tmp/stolen.key" --cacert "$ca" --proxy "$proxy" "$url/get" \
     >"$tmp/body" 2>&1
+
+# ekmotpd tells it from a wrong key in its log and its numbers, and in nothing that it answers.
+(umask 077 && head -c 32 /dev/urandom >"$tmp/wrong.key")
+"$EKMOTPD" client add client1 --directory "$tmp/clients.db" --key-file "$tmp/key"
+background "$tmp/ekmotpd.log" "$EKMOTPD" serve --listen 127.0.0.1:0 --cert "$tmp/cert/server.pem" \
+    --key "$tmp/cert/server.key" --directory "$tmp/clients.db" --profile v1
+wait_for 20 grep -q '^listening on' "$tmp/ekmotpd.log"
+url=https://localhost:$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$tmp/ekmotpd.log" | head -n 1)
+good --require-server-proof "$url/get"
+start_interceptor last
+for tls in --tls12 --tls13; do
+    bad 5 'refused' $tls -i --proxy "$proxy" "$url/get"
+    grep -v '^Date:' "$tmp/body" >"$tmp/intercepted$tls"
+    exits 5 "$EKMOTP" request --id client1 --key "file:$tmp/wrong.key" --cacert "$ca" $tls -i --http1.1 "$url/get" \
+        >"$tmp/body" 2>/dev/null
+    grep -v '^Date:' "$tmp/body" >"$tmp/wrong$tls"
+    cmp "$tmp/intercepted$tls" "$tmp/wrong$tls" || die "the refusals differ"
+    bad 5 'refused' $tls --require-server-proof --proxy "$proxy" "$url/get"
+    body ""
+done
+wait_for 10 grep -q 'reason=wrong-proof' "$tmp/ekmotpd.log"
+same "requests from other sessions" "$(grep -c 'reason=other-session' "$tmp/ekmotpd.log")" 4
+same "requests with a wrong key" "$(grep -c 'reason=wrong-proof' "$tmp/ekmotpd.log")" 2
