@@ -34,10 +34,14 @@ for tls in --tls12 --tls13; do
     body okokok
     same "a dead connection" "$(n "$name")" "2:1 3:1 3:2"
 
-    # Connection: close makes a new one each time, resumed where the server offers it.
+    # A server that closes after its answer makes a new connection each time, resumed where
+    # libcurl can: a new channel all the same.
     mark "$name"
-    good $tls --require-server-proof -H 'Connection: close' "$url/get"
-    same "closed" "$(n "$name")" "4:1"
+    good $tls --require-server-proof --repeat 3 "$url/closes"
+    body okokok
+    same "closed connections" "$(n "$name")" "4:1 5:1 6:1"
+    resumed=$(requests "$name" 'r["resumed"]')
+    [ $tls = --tls13 ] || same "resumed" "$resumed" "False True True"
 
     # Two servers in turn: two connections, each with a counter of its own and no second start.
     mark "$name"
@@ -45,15 +49,21 @@ for tls in --tls12 --tls13; do
     second=https://localhost:$port
     good $tls --require-server-proof --repeat 3 "$url/get" "$second/get"
     body okokokokokok
-    same "the first" "$(n "$name")" "5:1 5:2 5:3"
+    same "the first" "$(n "$name")" "7:1 7:2 7:3"
     same "the second" "$(n "second$tls")" "1:1 1:2 1:3"
     # And with one that dies among them.
     mark "$name"
     mark "second$tls"
     good $tls --require-server-proof --repeat 2 "$url/dies" "$second/get" "$url/get"
-    same "the first" "$(n "$name")" "6:1 7:1 7:2 8:1"
+    same "the first" "$(n "$name")" "8:1 9:1 9:2 10:1"
     same "the second" "$(n "second$tls")" "2:1 2:2"
 done
+
+# A server that offers early data with each ticket gets none.
+start_server early --tls 1.3 --early-data
+good --require-server-proof --repeat 3 "https://localhost:$port/closes"
+same "early data" "$(requests early 'r["early"]')" "0 0 0"
+same "requests" "$(n early)" "1:1 2:1 3:1"
 
 # More servers than libcurl keeps connections to: the oldest is closed, and starts afresh when it is back.
 urls=()

@@ -7,6 +7,7 @@ client; the protocol comes from the reference that tests/interop wrote from docs
 """
 import argparse
 import base64
+import ctypes
 import json
 import os
 import re
@@ -33,6 +34,7 @@ parser.add_argument("--tls", choices=("1.1", "1.2", "1.3"))
 parser.add_argument("--no-ems", action="store_true")
 parser.add_argument("--group", help="the only one, by its name in OpenSSL")
 parser.add_argument("--cert", default="server")
+parser.add_argument("--early-data", action="store_true", help="offer it in every ticket, and never take any")
 o = parser.parse_args()
 o.id_bytes = o.id.encode()
 with open(o.client_key, "rb") as f:
@@ -50,6 +52,17 @@ context.use_certificate_chain_file(os.path.join(o.folder, o.cert + ".pem"))
 context.use_privatekey_file(os.path.join(o.folder, o.cert + ".key"))
 if o.group:
     context.set_tmp_ecdh(crypto.get_elliptic_curve(o.group))
+
+# pyOpenSSL knows nothing of early data; the library that it has loaded does.
+libssl = ctypes.CDLL("libssl.so.3")
+
+
+def pointer(thing):
+    return ctypes.c_void_p(int(SSL._ffi.cast("uintptr_t", thing)))
+
+
+if o.early_data:
+    libssl.SSL_CTX_set_max_early_data(pointer(context._context), 16384)
 
 
 def say(**words):
@@ -101,7 +114,9 @@ class Exchange:
         carried = fields.get("authorization", fields.get("apikey"))
         say(connection=self.number, method=method, path=url.path, host=fields.get("host"), accepted=info is not None,
             credentials=carried, why=self.why, fields=sorted(fields), body=len(body),
-            tls=self.connection.get_protocol_version_name())
+            tls=self.connection.get_protocol_version_name(),
+            resumed=bool(libssl.SSL_session_reused(pointer(self.connection._ssl))),
+            early=libssl.SSL_get_early_data_status(pointer(self.connection._ssl)))
         handler = getattr(self, "do" + re.sub("[/-]", "_", url.path), None)
         if handler:
             return handler(query, fields, body, info)
@@ -144,6 +159,10 @@ class Exchange:
         self.send("200 OK", ["Authentication-Info: " + info] if info else [])
         self.state["dead"] = True
         return True
+
+    def do_closes(self, query, fields, body, info):
+        self.send("200 OK", ["Connection: close", "Authentication-Info: " + info])
+        return False
 
     def do_hints(self, query, fields, body, info):
         """1xx answers with a proof that is none of theirs, then the answer, without one."""
