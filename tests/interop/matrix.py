@@ -122,7 +122,7 @@ class Cell:
         self.runner, self.name = runner, "/".join(cell)
         self.client, self.server, self.tls, self.profile, self.hash, self.kind = cell
         self.log, self.state, self.reason, self.seconds = [], "grey", "", 0
-        self.process, self.output = None, None
+        self.process, self.output, self.status = None, None, None
 
     def run(self):
         start = time.monotonic()
@@ -139,6 +139,8 @@ class Cell:
                 self.step(self.runner.foreign(self.client, "client") + [
                     "--url", self.url, "--ca", self.path("ca"), "--client-key", self.path("key"),
                     "--profile", self.profile, "--hash", self.hash, "--tls", self.tls], 0)
+            if self.stop() != 0 and self.server == "ekmotpd":
+                raise Failed("ekmotpd ended with status %s" % self.status)
             self.state = "green"
         except Absent as e:
             self.state, self.reason = "grey", str(e)
@@ -201,6 +203,7 @@ class Cell:
             return f.read()
 
     def stop(self):
+        """Ends the server; its exit status."""
         if self.process:
             self.process.terminate()
             try:
@@ -209,7 +212,8 @@ class Cell:
                 self.process.kill()
                 self.process.wait()
             self.log += ["---- the server's output", self.server_log().rstrip()]
-            self.process = None
+            self.status, self.process = self.process.returncode, None
+        return self.status
 
     def ours(self, key, status, *more):
         profile, _, carrier = self.profile.partition("-") if self.profile in V1 else (self.profile, "", "")
