@@ -8,7 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#define POLL_MS 250   /* a change is seen within a second, the reading included */
+#define POLL_MS 250 /* a change is seen within a second, the reading included */
+#define BLIND_MAX 4
 #define RETRY_MS 2000 /* a broken directory is looked at again */
 
 struct ek_clients {
@@ -16,6 +17,7 @@ struct ek_clients {
     ekmotp_directory *directory;
     ekmotp_snapshot *snapshot;
     ek_clients_counts counts;
+    unsigned blind;                            /* looks in a row that failed */
     char complaint[EKMOTP_ERROR_MESSAGE_SIZE]; /* the last one, so that it is not repeated */
     ek_clients_changed changed;
     ek_clients_reloaded reloaded;
@@ -109,20 +111,35 @@ static void swap(ek_clients *c)
     c->changed(c->ctx, c->snapshot);
 }
 
-/* One look at the file. Returns the milliseconds until the next. */
+static void count_failure(ek_clients *c)
+{
+    store(&c->counts.failures, c->counts.failures + 1);
+}
+
+/*
+ * One look at the file. Returns the milliseconds until the next. That it cannot be looked at may be because
+ * another program is writing: only if that lasts it is worth a complaint.
+ */
 static unsigned look(ek_clients *c, int forced)
 {
     ekmotp_error err = {0};
     int stale = forced ? 1 : ekmotp_snapshot_stale(c->directory, c->snapshot, &err);
 
-    if (stale == 0)
+    if (stale < 0 && ++c->blind < BLIND_MAX)
         return POLL_MS;
-    if (stale < 0 || load(c, &err) != 0) {
-        store(&c->counts.failures, c->counts.failures + 1);
+    if (stale < 0) {
+        count_failure(c);
         complain(c, err.message);
         return RETRY_MS;
     }
-    swap(c);
+    c->blind = 0;
+    if (stale > 0 && load(c, &err) == 0) {
+        swap(c);
+    } else if (stale > 0) {
+        count_failure(c);
+        complain(c, err.message);
+        return RETRY_MS;
+    }
     return POLL_MS;
 }
 

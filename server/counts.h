@@ -26,8 +26,8 @@ typedef struct ek_counts {
     uint64_t missed[EK_DEADLINE_COUNT];
     uint64_t answers[EK_STATUS_MAX]; /* by status */
     uint64_t verdicts[EKMOTP_REASON_COUNT];
-    uint64_t derives; /* channel secrets made by worker threads */
-    uint64_t sweeps;  /* signs of life */
+    uint64_t derives_begun, derives; /* channel secrets made by worker threads: asked for, and done */
+    uint64_t sweeps;                 /* signs of life */
 } ek_counts;
 
 /* Adds one; no other thread adds to this counter. */

@@ -232,6 +232,7 @@ static void start_accepted(ek_connection *c, const char *bytes, const ek_head *h
 static void start_pending(ek_connection *c, const ek_head *head, ekmotp_verdict *verdict)
 {
     if (ek_authenticate_later(c) == 0) {
+        ek_count(&c->loop->counts.derives_begun);
         ek_connection_enter(c, EK_PHASE_VERIFY, c->loop->shared->config->token_timeout * 2 + 5);
         bufferevent_disable(c->bev, EV_READ);
         return;
@@ -393,6 +394,7 @@ void ek_exchange_resume(ek_derive_job *job)
 {
     ek_connection *c = job->connection;
 
+    ek_count(&job->loop->counts.derives);
     ekmotp_snapshot_free(&job->snapshot);
     if (!c) {
         ekmotp_verifier_state_free(&job->state);
@@ -401,7 +403,6 @@ void ek_exchange_resume(ek_derive_job *job)
     }
     free(job);
     c->job = NULL;
-    ek_count(&c->loop->counts.derives);
     if (c->phase != EK_PHASE_VERIFY)
         return;
     c->phase = EK_PHASE_HEAD;

@@ -69,6 +69,8 @@ static void write_deadlines(writer *w)
 
 static void write_requests(writer *w)
 {
+    uint64_t done;
+
     head(w, "ekmotp_requests_total", "counter", "Requests that were answered, by status.");
     for (size_t i = 0; i < EK_STATUS_MAX; i++) {
         uint64_t n = sum(w, offsetof(ek_counts, answers) + i * sizeof(uint64_t));
@@ -82,8 +84,11 @@ static void write_requests(writer *w)
     for (int i = 0; i < EKMOTP_REASON_COUNT; i++)
         labelled(w, "ekmotp_verdicts_total", "reason", ekmotp_reason_name((ekmotp_reason)i),
                  sum(w, offsetof(ek_counts, verdicts) + (size_t)i * sizeof(uint64_t)));
+    done = SUM(w, derives); /* read first: the difference is never negative */
+    plain(w, "ekmotp_token_waiting", "gauge", "Requests that wait for a token.",
+          SUM(w, derives_begun) - done);
     plain(w, "ekmotp_token_derivations_total", "counter",
-          "Channel secrets that were made with keys in tokens.", SUM(w, derives));
+          "Channel secrets that were made with keys in tokens.", done);
 }
 
 static void write_directory(writer *w)

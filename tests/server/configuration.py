@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """ekmotpd.conf and options: what is wrong is named with its place; what is right is what is used."""
 import os
+import re
 import subprocess
 
 import harness
@@ -170,6 +171,22 @@ def test_commands():
         done = subprocess.run([EKMOTPD, *arguments], capture_output=True, text=True, check=False)
         same("exit status of %r" % arguments, done.returncode, status)
         check(word in done.stdout + done.stderr, done.stdout, done.stderr)
+
+
+def test_documentation():
+    """Every option is in ekmotpd.conf(5), and every setting there is an option."""
+    with open(os.path.join(harness.srcdir, "docs", "man", "ekmotpd.conf.5"), encoding="utf-8") as f:
+        manual = f.read().replace("\\-", "-")
+    section, documented = None, set()
+    for line in manual.splitlines():
+        if line.startswith(".SS ["):
+            section = line[5:].strip("]")
+        found = re.match(r'\.BR ([a-z-]+) " = ', line)
+        if found and section:
+            other = re.search(r"--([a-z-]+)", line)
+            documented.add(other.group(1) if other else found.group(1))
+    offered = set(re.findall(r"^ +--([a-z-]+)", serve("--help").stdout, re.M)) - {"config", "check-config", "help", "usage"}
+    same("documented and offered", documented ^ offered, set())
 
 
 harness.main()

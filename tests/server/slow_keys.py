@@ -57,7 +57,10 @@ def agents(worker=False):
 def to_agents(number, worker=False):
     pids = agents(worker)
     for pid in pids:
-        os.kill(pid, number)
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass  # it has just ended
     return pids
 
 
@@ -145,11 +148,12 @@ def test_a_peer_that_leaves_while_it_waits():
         for _ in range(3):
             c = Tls(server.port)
             c.send("GET /get HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 1, "carol"))
-            time.sleep(0.05)
+            wait_for("the request at the token", lambda: server.metric("ekmotp_token_waiting") >= 1)
             c.close()
     finally:
         to_agents(signal.SIGCONT)
     wait_for("all gone", lambda: server.metric("ekmotp_connections") == 0, 30)
+    wait_for("nobody waiting", lambda: server.metric("ekmotp_token_waiting") == 0, 30)
     wait_for("the token again", lambda: carol()[1].status == 200, 30)
 
 
@@ -168,6 +172,7 @@ def test_stop_while_a_token_hangs():
     to_agents(signal.SIGSTOP)
     c = Tls(server.port)
     c.send("GET /get HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 1, "carol"))
+    wait_for("the request at the token", lambda: server.metric("ekmotp_token_waiting") == 1)
     server.kill(signal.SIGTERM)
     try:
         same("the request under way", c.response().status, 503)
