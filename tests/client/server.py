@@ -208,6 +208,7 @@ def serve(plain, number):
                 break
             if not Exchange(connection, number, state).handle(message):
                 break
+        connection.shutdown()  # without it OpenSSL forgets the session
         plain.shutdown(socket.SHUT_RDWR)
     except (SSL.Error, OSError) as e:
         say(connection=number, ended=repr(e))
