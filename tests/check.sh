@@ -7,7 +7,7 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C
 
-steps="packages build test sanitize install distcheck lint fuzz"
+steps="packages build test sanitize matrix install distcheck lint fuzz"
 usage()
 {
     cat <<'END'
@@ -18,6 +18,7 @@ Runs the steps that are named, or all of them, in this order:
   build      builds in build/plain, warnings are errors
   test       make check, a line per test; the log of each failed test is shown
   sanitize   the same in build/asan, with AddressSanitizer and UndefinedBehaviorSanitizer
+  matrix     ./dev matrix: every TLS stack against every other, with the cells' negative twins
   install    make install into a scratch folder: files, symbols, a program that uses the libraries
   distcheck  make distcheck: the tarball builds, installs and uninstalls cleanly (its tests ran above)
   lint       ./dev lint
@@ -151,6 +152,25 @@ step_sanitize()
     else
         bad "sanitize: build"
     fi
+}
+
+step_matrix()
+{
+    local log=$logs/matrix.log start=$SECONDS rc=0
+    tests/interop/matrix.sh --build build/plain >"$log" 2>&1 || rc=$?
+    grep -E '^matrix: ' "$log" | sed 's/^/   /'
+    case $rc in
+        0)
+            grep -E ' grey ' "$log" | sed 's/^/   /'
+            printf '   ok (%d s)\n' "$((SECONDS - start))"
+            good
+            ;;
+        77) skipped=$((skipped + 1)) ;;
+        *)
+            end_of "$log" 100
+            bad matrix
+            ;;
+    esac
 }
 
 step_install()

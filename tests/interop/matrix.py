@@ -51,6 +51,10 @@ def all_cells():
         cells += [(c, s, t, "v1", "SHA-256", "ec") for t in ("1.3", "1.2")]
         cells += [(c, s, "1.3", "v1", h, "ec") for h in HASHES[1:]]
         cells.append((c, s, "1.3", "compat-apikey", "SHA-256", "ec"))
+    # The key in a token: the whole block token x profile, and each hash that the token has.
+    for token, hashes in (("softhsm", HASHES), ("tpm", HASHES[:1])):
+        cells += [("ekmotp+" + token, "ekmotpd", "1.3", p, "SHA-256", "ec") for p in V1 + COMPAT]
+        cells += [("ekmotp+" + token, "ekmotpd", "1.3", p, h, "ec") for h in hashes[1:] for p in V1]
     cells += [("ekmotp", "ekmotpd", "1.2", p, "SHA-256", "ec") for p in V1[1:] + COMPAT]
     cells += [("ekmotp", "ekmotpd", t, "v1", "SHA-256", k) for t in ("1.3", "1.2") for k in ("rsa", "ed25519")]
     return cells
@@ -68,7 +72,7 @@ def quick_cells():
 class Runner:
     def __init__(self, build, folder):
         self.build, self.folder = build, folder
-        self.certificates = {}
+        self.certificates, self.tokens, self.holders = {}, {}, []
         self.lock = threading.Lock()
 
     def program(self, path):
@@ -105,6 +109,38 @@ class Runner:
                     raise Failed("go build: " + made.stderr)
             return binary
 
+    def token(self, kind):
+        """(environment, URI with a %s, folder of the keys) of a token, made once."""
+        with self.lock:
+            if kind not in self.tokens:
+                folder = os.path.join(self.folder, kind)
+                holder = subprocess.Popen(["bash", os.path.join(HERE, "token_holder.sh"), kind, folder],
+                                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                self.holders.append(holder)
+                environment, uri, absent = {}, None, "its set-up failed"
+                for line in holder.stdout:
+                    word, _, rest = line.rstrip("\n").partition(" ")
+                    if word == "env":
+                        name, _, environment[name] = rest.partition("=")
+                    elif word == "uri":
+                        uri = rest
+                    elif word == "absent":
+                        absent, uri = rest, ""
+                    if word in ("ready", "absent"):
+                        break
+                if uri is None:
+                    raise Failed("the token %s: %s" % (kind, absent))
+                self.tokens[kind] = (environment, uri, folder, absent)
+            environment, uri, folder, absent = self.tokens[kind]
+            if not uri:
+                raise Absent(absent)
+            return environment, uri, folder
+
+    def close(self):
+        for holder in self.holders:
+            holder.stdin.close()
+            holder.wait(60)
+
     def certificate(self, kind):
         with self.lock:
             if kind not in self.certificates:
@@ -121,6 +157,8 @@ class Cell:
     def __init__(self, runner, cell):
         self.runner, self.name = runner, "/".join(cell)
         self.client, self.server, self.tls, self.profile, self.hash, self.kind = cell
+        self.client, _, self.token = self.client.partition("+")
+        self.environment, self.keys = dict(os.environ), {}
         self.log, self.state, self.reason, self.seconds = [], "grey", "", 0
         self.process, self.output, self.status = None, None, None
 
@@ -129,7 +167,7 @@ class Cell:
         self.folder = tempfile.mkdtemp(dir=self.runner.folder)
         try:
             self.tls_folder = self.runner.certificate(self.kind)
-            self.write_key("key", os.urandom(KEY_SIZE[self.hash]))
+            self.make_keys()
             self.start()
             if "go" in (self.client, self.server) and self.tls == "1.2" and go_lacks_ems():
                 self.without_ems()
@@ -152,6 +190,21 @@ class Cell:
             shutil.rmtree(self.folder, ignore_errors=True)
         return self
 
+    def make_keys(self):
+        """The client's key and another one: files, and what --key says of them."""
+        bits = self.hash[4:]
+        if self.token:
+            more, uri, folder = self.runner.token(self.token)
+            self.environment.update(more)
+            shutil.copy(os.path.join(folder, "client-" + bits), self.path("key"))
+            self.keys = {"key": uri % ("client-" + bits), "other-key": uri % ("other-" + bits)}
+        else:
+            key = bytearray(os.urandom(KEY_SIZE[self.hash]))
+            self.write_key("key", key)
+            key[3] ^= 1
+            self.write_key("other-key", key)
+            self.keys = {name: "file:" + self.path(name) for name in ("key", "other-key")}
+
     def path(self, name):
         known = {"ca": "ca.pem", "cert": "server.pem", "cert-key": "server.key"}
         return os.path.join(self.tls_folder if name in known else self.folder, known.get(name, name))
@@ -163,7 +216,8 @@ class Cell:
     def step(self, command, status):
         """Runs a command that must end with this status."""
         self.log.append("$ " + " ".join(command))
-        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL,
+                              env=self.environment)
         self.log.append((done.stdout + done.stderr).rstrip())
         if done.returncode != status:
             raise Failed("status %d, not %d: %s" % (done.returncode, status, " ".join(command)))
@@ -218,8 +272,10 @@ class Cell:
     def ours(self, key, status, *more):
         profile, _, carrier = self.profile.partition("-") if self.profile in V1 else (self.profile, "", "")
         command = [self.runner.program("client/ekmotp"), "request", "--id", "client1", "--key",
-                   "file:" + self.path(key), "--profile", profile, "--hash", self.hash.replace("-", "").lower(),
+                   self.keys[key], "--profile", profile, "--hash", self.hash.replace("-", "").lower(),
                    "--cacert", self.path("ca"), "--tls" + self.tls.replace(".", ""), *more]
+        if self.token:
+            command += ["--agent-program", self.runner.program("p11/agent/ekmotp-agent")]
         if carrier:
             command += ["--carrier", carrier]
         if profile == "v1":
@@ -230,10 +286,6 @@ class Cell:
         """ekmotp request: three requests on one connection; another key; a lying server; a proof sent again."""
         if self.ours("key", 0, "--repeat", "3").count("ok") < 3 and self.server == "ekmotpd":
             raise Failed("the body of three answers is not ok")
-        with open(self.path("key"), "rb") as f:
-            key = bytearray(f.read())
-        key[3] ^= 1
-        self.write_key("other-key", key)
         self.ours("other-key", 5)
         if self.server == "ekmotpd":
             return
@@ -301,7 +353,7 @@ def tables(cells):
     """Blocks of (title, row names, column names, cell by (row, column))."""
     blocks = {}
     for c in cells:
-        row = "%s to %s" % (c.client, c.server)
+        row = "%s to %s" % (c.client + (" (%s)" % c.token if c.token else ""), c.server)
         title = "TLS %s, %s certificate" % (c.tls, {"ec": "ECDSA", "rsa": "RSA", "ed25519": "Ed25519"}[c.kind])
         blocks.setdefault(title, {})[(row, "%s %s" % (c.profile, c.hash))] = c
     for title, found in blocks.items():
@@ -374,14 +426,15 @@ def main():
         return 0
     folder = tempfile.mkdtemp(prefix="ekmotp-matrix.", dir="/tmp")
     done = []
+    runner = Runner(os.path.abspath(args.build), folder)
     try:
-        runner = Runner(os.path.abspath(args.build), folder)
         with ThreadPoolExecutor(args.jobs) as pool:
             for cell in pool.map(lambda c: Cell(runner, c).run(), chosen):
                 done.append(cell)
                 print("%3d/%d %-5s %s %.1f s %s" % (len(done), len(chosen), cell.state, cell.name, cell.seconds,
                                                   cell.reason.splitlines()[0] if cell.reason else ""), flush=True)
     finally:
+        runner.close()
         shutil.rmtree(folder, ignore_errors=True)
     for cell in done:
         if cell.state == "red":
