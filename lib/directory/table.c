@@ -56,11 +56,12 @@ _Static_assert(EKMOTP_PROFILE_COUNT <= 6 && EKMOTP_HASH_SHA512 - EKMOTP_HASH_SHA
  */
 static void *map(size_t size)
 {
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     uint8_t *got, *start;
     size_t head;
 
-    got = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-               -1, 0);
+    /* cppcheck-suppress invalidFunctionArg ; -1 is the file of anonymous memory */
+    got = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
     if (got == MAP_FAILED)
         return NULL;
     head = (HUGE_PAGE - (uintptr_t)got % HUGE_PAGE) % HUGE_PAGE;

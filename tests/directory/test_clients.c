@@ -12,11 +12,18 @@
 
 static ekmotp_error err;
 
-/* A copy of what show gives. */
+/* A copy of what show gives; its URI is kept until the next one, its other pointers are gone. */
 static int copy_info(void *ctx, const ekmotp_client_info *info, ekmotp_error *e)
 {
+    static char uri[EKMOTP_DIRECTORY_URI_MAX + 1];
+    ekmotp_client_info *copy = ctx;
+
     (void)e;
-    *(ekmotp_client_info *)ctx = *info;
+    *copy = *info;
+    copy->id = NULL;
+    copy->note = NULL;
+    if (info->keys[0].uri)
+        copy->keys[0].uri = strcpy(uri, info->keys[0].uri);
     return 0;
 }
 
