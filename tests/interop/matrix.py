@@ -51,6 +51,9 @@ def all_cells():
         cells += [(c, s, t, "v1", "SHA-256", "ec") for t in ("1.3", "1.2")]
         cells += [(c, s, "1.3", "v1", h, "ec") for h in HASHES[1:]]
         cells.append((c, s, "1.3", "compat-apikey", "SHA-256", "ec"))
+    for c in ("nss", "wolfssl"):
+        cells += [(c, "ekmotpd", t, "v1", "SHA-256", "ec") for t in ("1.3", "1.2")]
+        cells += [(c, "ekmotpd", "1.3", "v1", h, "ec") for h in HASHES[1:]]
     # The key in a token: the whole block token x profile, and each hash that the token has.
     for token, hashes in (("softhsm", HASHES), ("tpm", HASHES[:1])):
         cells += [("ekmotp+" + token, "ekmotpd", "1.3", p, "SHA-256", "ec") for p in V1 + COMPAT]
@@ -90,6 +93,8 @@ class Runner:
             return [node, os.path.join(HERE, "node", side + ".js")]
         if kind == "go":
             return [self.go(side)]
+        if kind in ("nss", "wolfssl"):
+            return [self.compiled(kind)]
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
         if subprocess.run([python, "-c", "import OpenSSL, cryptography"], capture_output=True).returncode:
             raise Absent("python3-openssl is not installed")
@@ -107,6 +112,20 @@ class Runner:
                                       cwd=os.path.join(HERE, "go"), capture_output=True, text=True)
                 if made.returncode:
                     raise Failed("go build: " + made.stderr)
+            return binary
+
+    def compiled(self, kind):
+        """Builds a C peer once."""
+        with self.lock:
+            binary = os.path.join(self.folder, kind)
+            if not os.path.exists(binary):
+                flags = subprocess.run(["pkg-config", "--cflags", "--libs", kind], capture_output=True, text=True)
+                if flags.returncode:
+                    raise Absent({"nss": "libnss3-dev", "wolfssl": "libwolfssl-dev"}[kind] + " is not installed")
+                made = subprocess.run(["cc", "-o", binary, kind + ".c", "peer.c", *flags.stdout.split()],
+                                      cwd=os.path.join(HERE, "c"), capture_output=True, text=True)
+                if made.returncode:
+                    raise Failed("cc: " + made.stderr)
             return binary
 
     def token(self, kind):
@@ -340,7 +359,8 @@ def versions(build):
             ("Node", ["node", "-p", "process.version + ', OpenSSL ' + process.versions.openssl"]),
             ("Python", ["/usr/bin/python3", "-c", "import sys, OpenSSL; print(sys.version.split()[0], "
                         "'pyOpenSSL', OpenSSL.__version__, OpenSSL.SSL.SSLeay_version(0).decode())"]),
-            ("Go", ["go", "version"])):
+            ("Go", ["go", "version"]),
+            ("NSS", ["pkg-config", "--modversion", "nss"]), ("wolfSSL", ["pkg-config", "--modversion", "wolfssl"])):
         try:
             out = subprocess.run(command, capture_output=True, text=True, timeout=30)
             found.append((what, out.stdout.strip() if out.returncode == 0 else "not here"))
