@@ -3,6 +3,7 @@
 
 #include "p11/agent/agent.h"
 #include "p11/agent/deadline.h"
+#include "p11/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -16,10 +17,12 @@
 #define RETRY_AFTER_MS 250 /* an agent that could not be started is not tried again before */
 
 struct ekmotp_agent {
-    pid_t owner;   /* a child of fork must not talk on its parent's link */
-    char *path;    /* of a shared agent's socket, or */
-    char *program; /* of a private agent */
-    pthread_mutex_t lock;
+    pid_t owner;          /* a child of fork must not talk on its parent's link */
+    char *path;           /* of a shared agent's socket, or */
+    char *program;        /* of a private agent */
+    pthread_mutex_t lock; /* never held across a wait */
+    pthread_cond_t reached;
+    int reaching; /* a thread gets a socket to the agent */
     ek_link *link;
     uint64_t generation;
     int64_t retry_at;
@@ -68,8 +71,23 @@ static void reap(pid_t child, int failed)
         ;
 }
 
+/* Gets a socket to the agent; others may go on with the lock meanwhile, and wait for the outcome. */
+static int reach(ekmotp_agent *a, int64_t deadline, int *fd, pid_t *child, ekmotp_error *err)
+{
+    int rc;
+
+    a->reaching = 1;
+    pthread_mutex_unlock(&a->lock);
+    rc = a->path ? ek_agent_reach(a->path, deadline, fd, err) : ek_agent_start(a->program, fd, child, err);
+    pthread_mutex_lock(&a->lock);
+    a->reaching = 0;
+    pthread_cond_broadcast(&a->reached);
+    return rc;
+}
+
 static int make_link(ekmotp_agent *a, int64_t deadline, ekmotp_error *err)
 {
+    ekmotp_error failure = {0};
     pid_t child = -1;
     ek_link *mine;
     int fd, rc;
@@ -79,18 +97,17 @@ static int make_link(ekmotp_agent *a, int64_t deadline, ekmotp_error *err)
             *err = a->failure;
         return a->failure.code;
     }
-    rc = a->path ? ek_agent_reach(a->path, deadline, &fd, &a->failure)
-                 : ek_agent_start(a->program, &fd, &child, &a->failure);
+    rc = reach(a, deadline, &fd, &child, &failure);
     if (rc == 0) {
         mine = ek_link_new(fd, &a->lock, ++a->generation);
         if (!mine)
-            rc = ekmotp_error_set(&a->failure, EKMOTP_E_NOMEM, "agent: out of memory");
+            rc = ekmotp_error_set(&failure, EKMOTP_E_NOMEM, "agent: out of memory");
     }
     if (rc == 0) {
         /* Others may use it at once: what they send goes out behind the greeting. */
         a->link = mine;
         mine->refs++;
-        rc = greet(mine, deadline, &a->failure);
+        rc = greet(mine, deadline, &failure);
         if (rc != 0) {
             ek_link_break(mine);
             if (a->link == mine)
@@ -102,33 +119,44 @@ static int make_link(ekmotp_agent *a, int64_t deadline, ekmotp_error *err)
     if (rc != 0) {
         /* A shared agent that is not there says so at once; only processes are not started in a row. */
         a->retry_at = a->path ? 0 : ek_time_ms() + RETRY_AFTER_MS;
+        a->failure = failure;
         if (err)
-            *err = a->failure;
+            *err = failure;
     }
     return rc;
+}
+
+/* Waits while another thread gets the socket, until deadline. */
+static int wait_reached(ekmotp_agent *a, int64_t deadline, ekmotp_error *err)
+{
+    struct timespec until = ek_deadline_timespec(deadline);
+
+    while (a->reaching)
+        if (pthread_cond_timedwait(&a->reached, &a->lock, &until) == ETIMEDOUT)
+            return ekmotp_error_set(err, EKMOTP_E_TOKEN_TIMEOUT, "agent: it could not be reached in time");
+    return 0;
 }
 
 int ek_agent_call(ekmotp_agent *a, ek_wire_message *request, int64_t deadline, uint64_t *generation,
                   int *stale, ek_reply *reply, ekmotp_error *err)
 {
-    struct timespec until = ek_deadline_timespec(deadline);
     ek_link *link = NULL;
-    int rc = 0;
+    int rc;
 
     memset(reply, 0, sizeof(*reply));
     *stale = 0;
     if (a->owner != getpid())
-        return ekmotp_error_set(err, EKMOTP_E_AGENT,
-                                "agent: this process was forked from the one that connected; "
-                                "connect again in it");
-    if (pthread_mutex_clocklock(&a->lock, CLOCK_MONOTONIC, &until) != 0)
-        return ekmotp_error_set(err, EKMOTP_E_TOKEN_TIMEOUT, "agent: it could not be reached in time");
-    if (a->link && a->link->broken)
+        return ekmotp_error_set(
+            err, EKMOTP_E_AGENT,
+            "agent: this process was forked from the one that connected; connect again in it");
+    pthread_mutex_lock(&a->lock);
+    rc = wait_reached(a, deadline, err);
+    if (rc == 0 && a->link && a->link->broken)
         ek_link_unref(&a->link);
-    if (*generation != 0 && (!a->link || a->link->generation != *generation)) {
+    if (rc == 0 && *generation != 0 && (!a->link || a->link->generation != *generation)) {
         *stale = 1;
         rc = ekmotp_error_set(err, EKMOTP_E_AGENT, "agent: it was started anew");
-    } else if (!a->link) {
+    } else if (rc == 0 && !a->link) {
         rc = make_link(a, deadline, err);
     }
     /* While this thread greeted, another one may have seen the link break. */
@@ -155,6 +183,7 @@ static int agent_new(const char *path, const char *program, ekmotp_agent **out, 
     if (!a)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
     pthread_mutex_init(&a->lock, NULL);
+    ek_cond_init(&a->reached);
     a->owner = getpid();
     if (path)
         a->path = strdup(path);
@@ -194,8 +223,10 @@ void ekmotp_agent_free(ekmotp_agent **agent)
         return;
     /* Only closes: in a child of fork a shutdown would end the parent's link too. */
     ek_link_unref(&a->link);
-    if (a->owner == getpid())
+    if (a->owner == getpid()) {
         pthread_mutex_destroy(&a->lock);
+        pthread_cond_destroy(&a->reached);
+    }
     free(a->path);
     free(a->program);
     free(a);

@@ -6,8 +6,10 @@
 #include "p11/agent/agent.h"
 #include "p11/agent/deadline.h"
 #include "p11/agent/uri_text.h"
+#include "p11/clock.h"
 #include "p11/pin.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,10 @@ typedef struct agent_key {
     char *uri; /* without PIN */
     ekmotp_hash hash;
     unsigned timeout_ms;
-    pthread_mutex_t lock; /* guards what follows; held while the key is opened again */
-    uint64_t generation;  /* of the link that knows the handle */
+    pthread_mutex_t lock;
+    pthread_cond_t opened;
+    int opening; /* by a thread, to which all that follows belongs meanwhile; else the lock guards it */
+    uint64_t generation; /* of the link that knows the handle */
     uint32_t handle;
     ek_secret *pin; /* that the token took; NULL if it wanted none, or once it was refused */
     int pin_refused;
@@ -49,6 +53,7 @@ static void key_free(void *ctx)
     ek_secret_free(&k->pin);
     free(k->pin_source);
     pthread_mutex_destroy(&k->lock);
+    pthread_cond_destroy(&k->opened);
     free(k->uri);
     ek_wipe(k, sizeof(*k));
     free(k);
@@ -154,20 +159,29 @@ static int open_key(agent_key *k, const pin_origin *origin, int64_t deadline, ek
     return rc == 0 ? take_opened(k, &reply, err) : rc;
 }
 
-/* The handle of the key at the agent; opens it again where the link is not the one that knew it. */
+/*
+ * The handle of the key at the agent. Where the link is not the one that knew it (anew: the link of
+ * generation seen is gone) the key is opened again: by one thread, for which the others wait.
+ */
 static int ensure_open(agent_key *k, int anew, uint64_t seen, int64_t deadline, uint32_t *handle,
                        uint64_t *generation, ekmotp_error *err)
 {
     struct timespec until = ek_deadline_timespec(deadline);
     int rc = 0;
 
-    if (pthread_mutex_clocklock(&k->lock, CLOCK_MONOTONIC, &until) != 0)
-        return ekmotp_error_set(err, EKMOTP_E_TOKEN_TIMEOUT,
-                                "agent: the key could not be opened again in time");
-    /* Of several threads that saw the same link go, one opens the key and the others find it done. */
-    if (k->generation == 0 || (anew && k->generation == seen)) {
+    pthread_mutex_lock(&k->lock);
+    while (rc == 0 && k->opening)
+        if (pthread_cond_timedwait(&k->opened, &k->lock, &until) == ETIMEDOUT)
+            rc = ekmotp_error_set(err, EKMOTP_E_TOKEN_TIMEOUT,
+                                  "agent: the key could not be opened again in time");
+    if (rc == 0 && (k->generation == 0 || (anew && k->generation == seen))) {
+        k->opening = 1;
         k->generation = 0;
+        pthread_mutex_unlock(&k->lock);
         rc = open_key(k, NULL, deadline, err);
+        pthread_mutex_lock(&k->lock);
+        k->opening = 0;
+        pthread_cond_broadcast(&k->opened);
     }
     *handle = k->handle;
     *generation = k->generation;
@@ -257,6 +271,7 @@ int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
     }
     pthread_mutex_init(&k->lock, NULL);
+    ek_cond_init(&k->opened);
     k->agent = agent;
     k->hash = hash;
     k->timeout_ms = ek_agent_timeout(origin.options->timeout_ms);

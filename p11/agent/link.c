@@ -4,6 +4,7 @@
 #include "lib/common/secret.h"
 #include "p11/agent/deadline.h"
 #include "p11/agent/link.h"
+#include "p11/clock.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -206,7 +207,6 @@ static int reply_error(const ek_reply *r, ekmotp_error *err)
 int ek_link_call(ek_link *l, ek_wire_message *request, int64_t deadline, ek_reply *reply, ekmotp_error *err)
 {
     ek_call c = {.reply = reply};
-    pthread_condattr_t attributes;
     int rc;
 
     memset(reply, 0, sizeof(*reply));
@@ -214,10 +214,7 @@ int ek_link_call(ek_link *l, ek_wire_message *request, int64_t deadline, ek_repl
     rc = ek_buffer_put(&l->out, request);
     if (rc != 0)
         return ekmotp_error_set(err, rc, "agent: the request cannot be sent: %s", ekmotp_strerror(rc));
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&c.wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    ek_cond_init(&c.wake);
     l->refs++;
     call_insert(l, &c);
     write_for_all(l, deadline);

@@ -15,12 +15,14 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+static pthread_mutex_t login_lock = PTHREAD_MUTEX_INITIALIZER;
 static int logged_in;
 
 static const char *path_of(const char *name, char *path, size_t size)
@@ -118,8 +120,10 @@ int ekmotp_p11_key_open(const char *uri, const ekmotp_p11_options *o, ekmotp_key
 
     count("opens");
     rc = faults(err);
+    pthread_mutex_lock(&login_lock);
     if (rc == 0)
         rc = login(o, err);
+    pthread_mutex_unlock(&login_lock);
     if (rc == 0 && strstr(uri, "object=none"))
         rc = ekmotp_error_set(err, EKMOTP_E_KEY_NOT_FOUND, "fake token: no such key");
     if (rc != 0)

@@ -73,13 +73,14 @@ rm "$EKMOTP_FAKE/stuck"
 
 # The same under load: hang for a while, then crash, then away, in one stream of four threads.
 : >"$EKMOTP_FAKE/slow"
-PIN=1234 TIMEOUT=2000 background "$tmp/stream.log" "$driver" "$agent" stream "$uri" 4 2000 "$EKMOTP_FAKE/key" 50
+rm "$tmp/status"
+PIN=1234 TIMEOUT=2000 STATUS=$tmp/status background "$tmp/stream.log" "$driver" "$agent" stream "$uri" 4 2000 \
+    "$EKMOTP_FAKE/key" 50
 stream=$background_pid
-wait_for 10 test -s "$EKMOTP_FAKE/logins"
+wait_for 10 test -s "$tmp/status"
 : >"$EKMOTP_FAKE/logins"
-sleep 0.3
 : >"$EKMOTP_FAKE/hang"
-sleep 3
+wait_for 10 gone "$(worker_of "$tmp/status")"
 rm "$EKMOTP_FAKE/hang"
 wait_for 10 test -s "$EKMOTP_FAKE/logins"
 : >"$EKMOTP_FAKE/crash"
