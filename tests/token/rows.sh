@@ -14,7 +14,7 @@ at_exit tokens_stop
 
 row=$top_build/tests/token/row
 row_hashes="sha256 sha384 sha512"
-row_path='' row_query=''
+row_path='' row_query='' row_pid=''
 
 # row_files PIN: the PIN's file, a wrong one, and the keys.
 row_files()
@@ -91,13 +91,14 @@ row_refusals()
 }
 
 # row_stream COUNT COMMAND: a stream of MACs; the command is run after each fifth of them with the number of the
-# step (1 to 4).
+# step (1 to 4); $row_pid is the process.
 row_stream()
 {
     local count=$1 command=$2 step=0 line
     mkfifo "$tmp/to" "$tmp/from"
     "$row" stream "$(row_uri k-sha256)" "$tmp/key-sha256" "$count" <"$tmp/to" >"$tmp/from" 2>"$tmp/stream.log" &
-    test_pids+=("$!")
+    row_pid=$!
+    test_pids+=("$row_pid")
     exec 8>"$tmp/to" 9<"$tmp/from"
     while read -r -t 120 line <&9; do
         case $line in

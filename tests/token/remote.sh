@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# remote.sh: the row of p11-kit's remoting in front of SoftHSM, whose helper is killed in the middle of a stream.
+# shellcheck source=tests/lib/test.sh
+. "${srcdir:-.}/tests/lib/test.sh"
+need softhsm2-util p11-kit
+# shellcheck source=tests/token/rows.sh
+. "$top_src/tests/token/rows.sh"
+
+row_files 12345678
+softhsm_token "$tmp/hsm" row 12345678
+mkdir "$tmp/modules"
+printf '%s\n' "remote: |p11-kit remote $token_module" >"$tmp/modules/remote.module"
+export MODULES=$tmp/modules
+row_path='pkcs11:token=row'
+row_query="module-name=remote"
+row_all
+
+say "the helper is killed in the middle of 20000 MACs"
+killed=0
+misfortune()
+{
+    local child status
+    for status in /proc/[0-9]*/status; do
+        if grep -qs "^PPid:[[:space:]]*$row_pid$" "$status"; then
+            child=${status#/proc/}
+            kill -KILL "${child%/status}"
+            killed=$((killed + 1))
+        fi
+    done
+}
+row_stream 20000 misfortune
+[ "$killed" -ge 2 ] || die "the helper was killed $killed times only"
