@@ -114,6 +114,11 @@ const ek_setting *ek_setting_at(size_t index)
     return index < COUNT ? &settings[index] : NULL;
 }
 
+const char *ek_setting_section(const ek_setting *setting)
+{
+    return setting->section;
+}
+
 const char *ek_setting_option(const ek_setting *setting)
 {
     return setting->option;

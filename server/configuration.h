@@ -70,6 +70,8 @@ void ek_config_clear(ek_config *config);
 
 /* The settings, in the order of the documentation; NULL behind the last. */
 const ek_setting *ek_setting_at(size_t index);
+/* Its section in the file, which groups the options too. */
+const char *ek_setting_section(const ek_setting *setting);
 /* Its name as an option ("header-timeout", "admin-listen"), its value's name and its help. */
 const char *ek_setting_option(const ek_setting *setting);
 const char *ek_setting_argument(const ek_setting *setting); /* NULL: the option alone means yes */

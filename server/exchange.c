@@ -118,14 +118,19 @@ static void send_answer(ek_connection *c, const ek_head *head, ek_answer *answer
         ek_connection_enter(c, EK_PHASE_IDLE, ek_connection_send_time(c));
 }
 
-/* A request that is not understood, or too large: the connection cannot go on. */
-static void send_bad(ek_connection *c, const ek_head *head, int status, const char *why)
+/*
+ * A request that is not understood, or too large: the connection cannot go on. verdict is NULL unless its
+ * head was verified.
+ */
+static void send_bad(ek_connection *c, const ek_head *head, int status, const ekmotp_verdict *verdict,
+                     const char *why)
 {
     ek_answer answer;
 
     ek_answer_init(&answer, status);
     answer.close = 1;
-    log_request(c, head, status, NULL, why);
+    answer.info = verdict ? verdict->authentication_info : NULL;
+    log_request(c, head, status, verdict, why);
     send_answer(c, NULL, &answer);
     ek_answer_clear(&answer);
 }
@@ -212,13 +217,13 @@ static void start_accepted(ek_connection *c, const char *bytes, const ek_head *h
         send_content(c, head, verdict, NULL);
         break;
     case EK_BODY_LARGE:
-        send_bad(c, head, 413, "the body is larger than allowed");
+        send_bad(c, head, 413, verdict, "the body is larger than allowed");
         break;
     case EK_BODY_MORE:
     case EK_BODY_BAD:
     default:
         if (keep_waiting(c, bytes, c->head_len, &framing, verdict) != 0) {
-            send_bad(c, head, 503, "out of memory");
+            send_bad(c, head, 503, NULL, "out of memory");
             break;
         }
         if (head->expect_continue)
@@ -252,7 +257,7 @@ static void run_head(ek_connection *c)
     ek_head head;
 
     if (!bytes || ek_head_parse(bytes, c->head_len, &head, &why) != EK_HEAD_OK) {
-        send_bad(c, NULL, bytes ? 400 : 503, why ? why : "out of memory");
+        send_bad(c, NULL, bytes ? 400 : 503, NULL, why ? why : "out of memory");
         return;
     }
     switch (c->loop->shared->authenticate(c, &head, &verdict)) {
@@ -308,7 +313,7 @@ static int find_head(ek_connection *c, struct evbuffer *in)
         have = max;
     bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)have);
     if (!bytes && have > 0) {
-        send_bad(c, NULL, 503, "out of memory");
+        send_bad(c, NULL, 503, NULL, "out of memory");
         return 0;
     }
     switch (ek_head_find_end(bytes, have, &c->scanned, &c->head_len, &why)) {
@@ -316,12 +321,12 @@ static int find_head(ek_connection *c, struct evbuffer *in)
         run_head(c);
         return 1;
     case EK_HEAD_BAD:
-        send_bad(c, NULL, 400, why);
+        send_bad(c, NULL, 400, NULL, why);
         return 0;
     case EK_HEAD_MORE:
     default:
         if (have == max)
-            send_bad(c, NULL, 400, "the head is larger than allowed");
+            send_bad(c, NULL, 400, NULL, "the head is larger than allowed");
         return 0;
     }
 }
@@ -338,11 +343,11 @@ static int run_body(ek_connection *c, struct evbuffer *in)
     case EK_BODY_MORE:
         return 0;
     case EK_BODY_LARGE:
-        send_bad(c, &w->head, 413, "the body is larger than allowed");
+        send_bad(c, &w->head, 413, &w->verdict, "the body is larger than allowed");
         break;
     case EK_BODY_BAD:
     default:
-        send_bad(c, &w->head, 400, why);
+        send_bad(c, &w->head, 400, &w->verdict, why);
         break;
     }
     ek_exchange_drop(c);

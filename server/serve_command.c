@@ -13,7 +13,7 @@
 #define KEY_CONFIG 500
 #define KEY_CHECK 501
 #define KEY_SETTING 1000 /* plus the setting's index */
-#define SETTINGS_MAX 80
+#define TABLE_SIZE 96    /* options, titles of groups, and the end */
 
 /* An option as it was given; it is applied after the file that --config names. */
 typedef struct given {
@@ -64,20 +64,47 @@ static const char doc[] =
     "  ekmotpd client add alice --directory clients.db --generate --out alice.key\n"
     "  ekmotpd serve --listen 127.0.0.1:8443 --cert cert.pem --key key.pem --directory clients.db";
 
-/* The options, made of the settings. */
-static void fill_options(struct argp_option table[SETTINGS_MAX + 3])
+/* The title of a section's options in --help. */
+static const char *title_of(const char *section)
 {
+    static const char *const titles[][2] = {
+        {"server", "Where and how it runs:"},
+        {"tls", "TLS:"},
+        {"directory", "Clients:"},
+        {"auth", "What is verified:"},
+        {"token", "Keys in tokens:"},
+        {"limits", "Limits:"},
+        {"log", "The log, on standard error:"},
+        {"admin", "Metrics and health:"},
+        {"content", "What is served beside /get and /whoami:"},
+    };
+
+    for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+        if (strcmp(titles[i][0], section) == 0)
+            return titles[i][1];
+    return section;
+}
+
+/* The options, made of the settings; each section is a group with a title. */
+static void fill_options(struct argp_option table[TABLE_SIZE])
+{
+    const char *section = "";
     size_t n = 0;
+    int group = 1;
 
     table[n++] =
         (struct argp_option){"config", KEY_CONFIG, "FILE", 0, "read this file, see ekmotpd.conf(5)", 1};
     table[n++] = (struct argp_option){
         "check-config", KEY_CHECK, NULL, 0, "load everything, say whether it is fine, and serve nothing", 1};
-    for (size_t i = 0; i < SETTINGS_MAX && ek_setting_at(i); i++) {
+    for (size_t i = 0; ek_setting_at(i) && n + 2 < TABLE_SIZE; i++) {
         const ek_setting *s = ek_setting_at(i);
 
+        if (strcmp(section, ek_setting_section(s)) != 0) {
+            section = ek_setting_section(s);
+            table[n++] = (struct argp_option){NULL, 0, NULL, 0, title_of(section), ++group};
+        }
         table[n++] = (struct argp_option){
-            ek_setting_option(s), KEY_SETTING + (int)i, ek_setting_argument(s), 0, ek_setting_help(s), 2};
+            ek_setting_option(s), KEY_SETTING + (int)i, ek_setting_argument(s), 0, ek_setting_help(s), group};
     }
     table[n] = (struct argp_option){0};
 }
@@ -116,7 +143,7 @@ static int run(ek_config *config, const options *o, ekmotp_error *err)
 int ek_command_serve(int argc, char **argv)
 {
     static char name[] = "ekmotpd serve";
-    struct argp_option table[SETTINGS_MAX + 3];
+    struct argp_option table[TABLE_SIZE];
     struct argp argp = {table, parse_option, NULL, doc, NULL, NULL, NULL};
     options o = {0};
     ek_config config;
