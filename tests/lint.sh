@@ -92,7 +92,8 @@ problem "a path of somebody's machine" < <(grep -nE -- "$paths" "${text_files[@]
 
 # "! command" cannot fail under "set -e": it is for conditions only.
 problem "a bare '! command'; use fails" < <(grep -nE '^[[:space:]]*! ' "${shell_files[@]}")
-problem "a fixed sleep; wait for the event" < <(grep -nE '^[[:space:]]*sleep [1-9]' "${test_scripts[@]}")
+problem "a fixed sleep (wait for the event, or say behind it what lasts so long)" < <(
+    grep -nE '^[[:space:]]*sleep [1-9][0-9.]*$' "${test_scripts[@]}")
 problem "ends processes by name" < <(grep -nE '\b(pk''ill|kill''all)\b' "${shell_files[@]}")
 
 formatter=

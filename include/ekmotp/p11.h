@@ -58,7 +58,8 @@ int ekmotp_agent_key_open(ekmotp_agent *agent, const char *uri, const ekmotp_p11
  * What an agent says about itself, as JSON that the caller frees: version, protocol, mode, policy, clients,
  * pins, workers, keys with their states. No secret is in it. EKMOTP_E_AGENT, EKMOTP_E_TOKEN_TIMEOUT.
  */
-int ekmotp_agent_status(ekmotp_agent *agent, char **json, ekmotp_error *err) __attribute__((warn_unused_result));
+int ekmotp_agent_status(ekmotp_agent *agent, char **json, ekmotp_error *err)
+    __attribute__((warn_unused_result));
 /*
  * Has the agent forget every PIN and log out of every token. Keys that wanted a PIN give
  * EKMOTP_E_PIN_MISSING from then on, until one of the token's keys is opened with its PIN again.

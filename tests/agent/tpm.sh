@@ -33,7 +33,7 @@ stream=$background_pid
 wait_for 20 test -s "$tmp/status"
 sleep 0.3
 kill -STOP "$tpm_pid"
-sleep 4
+sleep 4 # how long it is stopped
 kill -CONT "$tpm_pid"
 rc=0
 wait "$stream" || rc=$?

@@ -28,7 +28,8 @@ static CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, CK_UTF8CHAR_PTR
     return theirs->C_Login(session, user, pin, len);
 }
 
-static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG len, CK_BYTE_PTR out, CK_ULONG_PTR out_len)
+static CK_RV sign(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG len, CK_BYTE_PTR out,
+                  CK_ULONG_PTR out_len)
 {
     note("sign\n");
     return theirs->C_Sign(session, data, len, out, out_len);
