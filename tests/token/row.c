@@ -12,7 +12,8 @@
  *   row wait URI                      opens, says "open", makes a MAC for each line that comes and prints its
  * code
  *
- * PIN_FILE is the PIN's file, MODULES a folder with p11-kit's module files to use in place of the system's.
+ * NO_LOGOUT leaves the logout out. PIN_FILE is the PIN's file, MODULES a folder with p11-kit's module files
+ * to use in place of the system's.
  */
 #define P11_KIT_FUTURE_UNSTABLE_API
 #include "tests/token/row.h"
