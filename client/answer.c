@@ -5,7 +5,6 @@
 #include "client/answer.h"
 #include "client/redact.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -37,41 +36,37 @@ void ek_answer_begin(ek_answer *answer)
     memset(&answer->err, 0, sizeof(answer->err));
 }
 
-static int open_output(ek_answer *answer)
+static int put(ek_answer *answer, const char *bytes, size_t len)
 {
-    const char *path = answer->options.output;
-
-    if (answer->out)
-        return 0;
-    answer->out = path && strcmp(path, "-") != 0 ? fopen(path, "wbe") : stdout;
-    if (!answer->out)
-        return ekmotp_error_set(&answer->err, EKMOTP_E_IO, "%.300s: %s", path, strerror(errno));
+    if (!answer->options.hold)
+        return ek_output_write(answer->options.output, bytes, len, &answer->err);
+    if (!answer->held)
+        answer->held = open_memstream(&answer->held_bytes, &answer->held_len);
+    if (!answer->held || fwrite(bytes, 1, len, answer->held) != len)
+        return ekmotp_error_set(&answer->err, EKMOTP_E_NOMEM, "out of memory for the answer");
     return 0;
 }
 
-static int put(ek_answer *answer, const char *bytes, size_t len)
+int ek_answer_end(ek_answer *answer, ekmotp_error *err)
 {
-    int rc = open_output(answer);
+    int rc = 0;
 
-    if (rc == 0 && fwrite(bytes, 1, len, answer->out) != len)
-        rc = ekmotp_error_set(&answer->err, EKMOTP_E_IO, "the answer cannot be written: %s", strerror(errno));
+    if (!answer->held)
+        return 0;
+    if (fclose(answer->held) != 0)
+        rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for the answer");
+    else
+        rc = ek_output_write(answer->options.output, answer->held_bytes, answer->held_len, err);
+    answer->held = NULL;
+    free(answer->held_bytes);
+    answer->held_bytes = NULL;
     return rc;
 }
 
-int ek_answer_close(ek_answer *answer, ekmotp_error *err)
+void ek_answer_clear(ek_answer *answer)
 {
-    int bad = 0, rc = 0;
-
-    if (answer->out == stdout)
-        bad = fflush(stdout) != 0 || ferror(stdout);
-    else if (answer->out)
-        bad = fclose(answer->out) != 0;
-    if (bad)
-        rc = ekmotp_error_set(err, EKMOTP_E_IO, "the answer cannot be written: %s", strerror(errno));
-    answer->out = NULL;
     free(answer->head);
     answer->head = NULL;
-    return rc;
 }
 
 /* If the line is the field of that name: 1, and its value without the white space around it. */

@@ -7,6 +7,7 @@
 #define EK_CLIENT_ANSWER_H
 
 #include "client/binding.h"
+#include "client/output.h"
 
 #include <stdio.h>
 
@@ -21,7 +22,8 @@ typedef enum ek_server_proof {
 
 typedef struct ek_answer_options {
     ek_binding *binding;     /* borrowed */
-    const char *output;      /* file for the body; NULL: standard output */
+    ek_output *output;       /* borrowed */
+    int hold;                /* write an answer only when it is complete: others come at the same time */
     int include;             /* write the header too */
     int show_secrets;        /* write the server's proof where the header is shown */
     int expect_server_proof; /* the profile has one: it is checked where it stands */
@@ -30,7 +32,9 @@ typedef struct ek_answer_options {
 
 typedef struct ek_answer {
     ek_answer_options options;
-    FILE *out; /* NULL until something is written */
+    FILE *held; /* with hold: what will be written, in held_bytes */
+    char *held_bytes;
+    size_t held_len;
     /* the header that is being read, or was read last */
     int head_done;
     long status;
@@ -47,10 +51,12 @@ typedef struct ek_answer {
 } ek_answer;
 
 void ek_answer_init(ek_answer *answer, const ek_answer_options *options);
-/* Before each transfer; what was written stays open for the next body. */
+/* Before each transfer. */
 void ek_answer_begin(ek_answer *answer);
-/* Flushes and closes; EKMOTP_E_IO if not all could be written. */
-int ek_answer_close(ek_answer *answer, ekmotp_error *err) __attribute__((warn_unused_result));
+/* After each transfer: writes what was held, also of an answer that broke off. EKMOTP_E_IO. */
+int ek_answer_end(ek_answer *answer, ekmotp_error *err) __attribute__((warn_unused_result));
+/* Releases what the answer holds. */
+void ek_answer_clear(ek_answer *answer);
 
 /* For CURLOPT_HEADERFUNCTION and CURLOPT_WRITEFUNCTION; the last argument is the ek_answer. */
 size_t ek_answer_header(char *line, size_t size, size_t count, void *answer);

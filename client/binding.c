@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/binding.h"
-#include "client/connection.h"
 #include "lib/common/secret.h"
 
 #include <ekmotp/jose.h>
@@ -24,8 +23,7 @@ struct ek_binding {
     ek_binding_options options;
     CURL *curl;
     ek_origin origin;
-    long connects; /* how many connections libcurl had made in this transfer when it asked last */
-    ek_connections connections;
+    long connects;          /* how many connections libcurl had made in this transfer when it asked last */
     ek_connection *current; /* of the last bound request */
     slot slots[EKMOTP_HEADERS_MAX];
     size_t slot_count;
@@ -80,7 +78,7 @@ void ek_binding_free(ek_binding **binding)
 {
     if (!binding || !*binding)
         return;
-    ek_connections_clear(&(*binding)->connections);
+    ek_connection_release(&(*binding)->current);
     ek_wipe((*binding)->derived, (*binding)->derived_size);
     free((*binding)->derived);
     ek_wipe(*binding, sizeof(**binding));
@@ -105,9 +103,15 @@ void ek_binding_begin(ek_binding *binding, CURL *curl, const ek_origin *origin)
     binding->curl = curl;
     binding->origin = *origin;
     binding->connects = 0;
-    binding->current = NULL;
+    ek_connection_release(&binding->current);
     ek_wipe(binding->derived, binding->derived_size);
     memset(&binding->state, 0, sizeof(binding->state));
+    blank_slots(binding);
+}
+
+void ek_binding_end(ek_binding *binding)
+{
+    ek_connection_release(&binding->current);
     blank_slots(binding);
 }
 
@@ -257,15 +261,14 @@ static int bind_request(ek_binding *binding, int local_port, ekmotp_error *err)
     if (options->groups && !is_group_allowed(options->groups, binding->state.group))
         return ekmotp_error_set(err, EKMOTP_E_CHANNEL_VERSION, "group %s was negotiated, --groups allows %s",
                                 binding->state.group, options->groups);
-    rc = ek_connections_get(&binding->connections, session, local_port, binding->state.new_connection,
+    rc = ek_connections_get(options->connections, session, local_port, binding->state.new_connection,
                             options->key, options->id, options->id_len, options->profile, &connection, err);
-    if (rc == 0)
-        rc = options->carrier == EK_CARRIER_HEADER ? write_headers(binding, connection, err)
-                                                   : write_token(binding, connection, err);
-    if (rc == 0) {
-        binding->current = connection;
-        binding->state.bound = 1;
-    }
+    if (rc != 0)
+        return rc;
+    binding->current = connection;
+    rc = options->carrier == EK_CARRIER_HEADER ? write_headers(binding, connection, err)
+                                               : write_token(binding, connection, err);
+    binding->state.bound = rc == 0;
     return rc;
 }
 
@@ -278,7 +281,7 @@ int ek_binding_prereq(void *clientp, char *remote_ip, char *local_ip, int remote
     (void)remote_port;
     memset(&binding->state, 0, sizeof(binding->state));
     binding->state.called = 1;
-    binding->current = NULL;
+    ek_connection_release(&binding->current);
     blank_slots(binding);
     if (bind_request(binding, local_port, &binding->state.err) == 0)
         return CURL_PREREQFUNC_OK;

@@ -9,6 +9,7 @@
 #ifndef EK_CLIENT_BINDING_H
 #define EK_CLIENT_BINDING_H
 
+#include "client/connection.h"
 #include "client/origin.h"
 
 #include <curl/curl.h>
@@ -19,7 +20,8 @@
 typedef enum ek_carrier { EK_CARRIER_HEADER = 0, EK_CARRIER_JWS, EK_CARRIER_JWE } ek_carrier;
 
 typedef struct ek_binding_options {
-    ekmotp_key *key; /* borrowed */
+    ek_connections *connections; /* borrowed; shared by all bindings of the key */
+    ekmotp_key *key;             /* borrowed */
     const uint8_t *id;
     size_t id_len;
     ekmotp_profile profile;
@@ -45,6 +47,8 @@ struct curl_slist *ek_binding_list(ek_binding *binding, struct curl_slist *rest)
 void ek_binding_begin(ek_binding *binding, CURL *curl, const ek_origin *origin);
 /* For CURLOPT_PREREQFUNCTION; clientp is the ek_binding. */
 int ek_binding_prereq(void *clientp, char *remote_ip, char *local_ip, int remote_port, int local_port);
+/* After each transfer: the connection is no longer needed for it. */
+void ek_binding_end(ek_binding *binding);
 /* Wipes the credentials once they are on the wire: what libcurl does not ask for again cannot be sent again.
  */
 void ek_binding_sent(ek_binding *binding);

@@ -17,20 +17,34 @@ void ek_connections_clear(ek_connections *connections)
         clear_entry(&connections->entries[i]);
 }
 
-/* The entry to use: the one of this session, else an empty one, else the one that was used longest ago. */
+/* The entry to use: the one of this session, else the one that was used longest ago (or never). */
 static ek_connection *choose(ek_connections *connections, gnutls_session_t session)
 {
-    ek_connection *oldest = &connections->entries[0];
+    ek_connection *oldest = NULL;
 
     for (size_t i = 0; i < EK_CONNECTIONS_MAX; i++) {
         ek_connection *entry = &connections->entries[i];
 
         if (entry->used != 0 && entry->session == session)
             return entry;
-        if (entry->used < oldest->used)
+        if (entry->busy == 0 && (!oldest || entry->used < oldest->used))
             oldest = entry;
     }
     return oldest;
+}
+
+static int start_channel(ek_connection *entry, gnutls_session_t session, int local_port, ekmotp_error *err)
+{
+    ekmotp_channel *channel = NULL;
+    int rc = ekmotp_gnutls_channel_new(session, &channel, err);
+
+    if (rc != 0)
+        return rc;
+    ekmotp_channel_free(&entry->channel);
+    entry->channel = channel;
+    entry->session = session;
+    entry->local_port = local_port;
+    return 0;
 }
 
 int ek_connections_get(ek_connections *connections, gnutls_session_t session, int local_port, int is_new,
@@ -38,21 +52,27 @@ int ek_connections_get(ek_connections *connections, gnutls_session_t session, in
                        ek_connection **out, ekmotp_error *err)
 {
     ek_connection *entry = choose(connections, session);
-    int rc;
+    int rc = 0;
 
-    if (entry->used == 0 || entry->session != session || entry->local_port != local_port || is_new) {
+    if (!entry)
+        return ekmotp_error_set(err, EKMOTP_E_LIMIT, "more than %d connections at once", EK_CONNECTIONS_MAX);
+    if (entry->used != 0 && entry->session != session)
         clear_entry(entry);
-        rc = ekmotp_gnutls_channel_new(session, &entry->channel, err);
-        if (rc == 0)
-            rc = ekmotp_client_new(ekmotp_gnutls_crypto(), key, id, id_len, profile, &entry->client, err);
-        if (rc != 0) {
-            clear_entry(entry);
-            return rc;
-        }
-        entry->session = session;
-        entry->local_port = local_port;
-    }
+    if (!entry->client)
+        rc = ekmotp_client_new(ekmotp_gnutls_crypto(), key, id, id_len, profile, &entry->client, err);
+    if (rc == 0 && (!entry->channel || entry->local_port != local_port || is_new))
+        rc = start_channel(entry, session, local_port, err);
+    if (rc != 0)
+        return rc;
     entry->used = ++connections->clock;
+    entry->busy++;
     *out = entry;
     return 0;
+}
+
+void ek_connection_release(ek_connection **connection)
+{
+    if (*connection)
+        (*connection)->busy--;
+    *connection = NULL;
 }

@@ -12,6 +12,9 @@
 #include <string.h>
 
 #define REPEAT_MAX 1000000000UL
+/* Half the window of a server: a request that is overtaken by fewer is not too old (RFC 4303 section 3.4.3).
+ */
+#define PARALLEL_MAX 32UL
 
 enum {
     OPT_ID = 256,
@@ -26,6 +29,7 @@ enum {
     OPT_REQUIRE_SERVER_PROOF,
     OPT_SHOW_DERIVED,
     OPT_REPEAT,
+    OPT_PARALLEL,
     OPT_DATA_BINARY,
     OPT_CACERT,
     OPT_CONNECT_TO,
@@ -69,6 +73,8 @@ static const struct argp_option option_list[] = {
     {"data-binary", OPT_DATA_BINARY, "DATA", 0, "the same, as it is", 0},
     {"header", 'H', "LINE", 0, "header field 'Name: value' to add", 0},
     {"location", 'L', 0, 0, "follow redirects; credentials go to the origin that you named only", 0},
+    {"parallel", OPT_PARALLEL, "N", 0,
+     "up to N requests (1 to 32) at once, on one connection where it is HTTP/2", 0},
     {"repeat", OPT_REPEAT, "N", 0, "do it all N times; the connection is used again where it can be", 0},
     {0, 0, 0, 0, "The way there:", 4},
     {"http1.1", OPT_HTTP11, 0, 0, "HTTP/1.1 only", 0},
@@ -226,6 +232,9 @@ static error_t parse_request(int key, char *arg, struct argp_state *state, ek_re
     case OPT_REPEAT:
         ek_value_check(state, "--repeat", ek_text_count(arg, REPEAT_MAX, &options->repeat, &err), &err);
         return 0;
+    case OPT_PARALLEL:
+        ek_value_check(state, "--parallel", ek_text_count(arg, PARALLEL_MAX, &options->parallel, &err), &err);
+        return 0;
     case 'o':
         options->output = arg;
         return 0;
@@ -313,6 +322,7 @@ void ek_request_options_parse(int argc, char **argv, ek_request_options *options
 
     memset(options, 0, sizeof(*options));
     options->repeat = 1;
+    options->parallel = 1;
     options->key.hash = EKMOTP_HASH_SHA256;
     options->key.profile = EKMOTP_PROFILE_V1;
     options->key.agent_socket = getenv("EKMOTP_AGENT_SOCK");

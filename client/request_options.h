@@ -16,8 +16,9 @@ typedef struct ek_request_options {
     ek_origin origins[EK_REQUEST_URLS_MAX];
     size_t url_count;
     unsigned long repeat;
-    const char *method; /* NULL: GET, or POST with data */
-    char *data;         /* owned; NULL: no body */
+    unsigned long parallel; /* requests at once */
+    const char *method;     /* NULL: GET, or POST with data */
+    char *data;             /* owned; NULL: no body */
     size_t data_len;
     struct curl_slist *headers; /* owned: -H */
     /* how */

@@ -47,7 +47,7 @@ static void set_way(setter *set, const ek_request_options *options)
     SET(set, CURLOPT_HTTP_VERSION, options->http);
     SET(set, CURLOPT_SSL_VERIFYPEER, 1L);
     SET(set, CURLOPT_SSL_VERIFYHOST, 2L);
-    SET(set, CURLOPT_MAXCONNECTS, (long)EK_CONNECTIONS_MAX);
+    SET(set, CURLOPT_MAXCONNECTS, (long)EK_CONNECTIONS_OPEN);
     SET(set, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms);
     SET(set, CURLOPT_TIMEOUT_MS, options->max_time_ms);
     if (options->ca_file) {
@@ -69,6 +69,8 @@ static void set_way(setter *set, const ek_request_options *options)
     /* Up to 7.88 libcurl takes this and does nothing with it: the binding looks at what came of it. */
     if (options->priority)
         SET(set, CURLOPT_SSL_CIPHER_LIST, options->priority);
+    /* With several requests at once: rather wait for a connection that can carry many than make another. */
+    SET(set, CURLOPT_PIPEWAIT, options->parallel > 1 ? 1L : 0L);
     SET(set, CURLOPT_FOLLOWLOCATION, options->follow ? 1L : 0L);
     SET(set, CURLOPT_MAXREDIRS, REDIRECTS_MAX);
 }
@@ -131,26 +133,27 @@ static int explain(CURLcode code, const char *detail, const ek_binding *binding,
                             detail[0] ? detail : curl_easy_strerror(code));
 }
 
-int ek_transfer_run(CURL *curl, const char *url, const ek_origin *origin, ek_binding *binding,
-                    ek_answer *answer, ekmotp_error *err)
+int ek_transfer_begin(CURL *curl, const char *url, const ek_origin *origin, ek_binding *binding,
+                      ek_answer *answer, ekmotp_error *err)
 {
-    char detail[CURL_ERROR_SIZE] = "";
-    CURLcode code;
-
     ek_binding_begin(binding, curl, origin);
     ek_answer_begin(answer);
-    code = curl_easy_setopt(curl, CURLOPT_URL, url);
-    if (code == CURLE_OK) {
-        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, detail);
-        code = curl_easy_perform(curl);
-        curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL);
-    }
-    ek_binding_sent(binding);
+    if (curl_easy_setopt(curl, CURLOPT_URL, url) != CURLE_OK)
+        return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for the request");
+    return 0;
+}
+
+int ek_transfer_end(CURLcode code, const char *detail, ek_binding *binding, ek_answer *answer,
+                    ekmotp_error *err)
+{
+    int rc = ek_answer_end(answer, err);
+
+    ek_binding_end(binding);
     if (code != CURLE_OK)
         return explain(code, detail, binding, answer, err);
     /* An answer to a request that was never bound: nothing of ours can vouch for it. */
-    if (!ek_binding_last(binding)->called)
-        return ekmotp_error_set(err, EKMOTP_E_CHANNEL_EXPORT,
-                                "libcurl sent the request without asking for a proof");
-    return 0;
+    if (rc == 0 && !ek_binding_last(binding)->called)
+        rc = ekmotp_error_set(err, EKMOTP_E_CHANNEL_EXPORT,
+                              "libcurl sent the request without asking for a proof");
+    return rc;
 }

@@ -13,12 +13,15 @@
 int ek_transfer_new(const ek_request_options *options, ek_binding *binding, ek_answer *answer, CURL **out,
                     ekmotp_error *err) __attribute__((warn_unused_result));
 
+/* Readies the handle for one request; then it is performed, or added to a multi handle. EKMOTP_E_INVAL. */
+int ek_transfer_begin(CURL *curl, const char *url, const ek_origin *origin, ek_binding *binding,
+                      ek_answer *answer, ekmotp_error *err) __attribute__((warn_unused_result));
 /*
- * Runs one request. 0 if there is an answer, whatever its status; EKMOTP_E_IO, _NOMEM where this machine
+ * What came of it: 0 if there is an answer, whatever its status; EKMOTP_E_IO, _NOMEM where this machine
  * failed, EKMOTP_E_SERVER_PROOF, what made the binding abort, or EKMOTP_E_CHANNEL_EXPORT for every other
- * failure of TLS or the network.
+ * failure of TLS or the network. detail is what libcurl wrote into the error buffer.
  */
-int ek_transfer_run(CURL *curl, const char *url, const ek_origin *origin, ek_binding *binding,
-                    ek_answer *answer, ekmotp_error *err) __attribute__((warn_unused_result));
+int ek_transfer_end(CURLcode code, const char *detail, ek_binding *binding, ek_answer *answer,
+                    ekmotp_error *err) __attribute__((warn_unused_result));
 
 #endif

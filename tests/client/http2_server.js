@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // http2_server.js --cert FILE --cert-key FILE --client-key FILE [--tls 1.2|1.3]
 // An HTTP/2 server on Node's own stack. Prints "listening PORT", then a line of JSON per request. /goodbye
-// answers and ends the session, /lie has a wrong server proof, /none has none, /reset resets the stream.
+// answers and ends the session, /lie has a wrong server proof, /none has none, /reset resets the stream,
+// /late is answered a little later.
 'use strict';
 const http2 = require('http2');
 const fs = require('fs');
@@ -37,8 +38,13 @@ server.on('stream', (stream, headers) => {
         stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR);
         return;
     }
-    stream.respond(answer);
-    stream.end(accepted ? 'ok' : 'refused');
+    const finish = () => {
+        if (stream.destroyed) return;
+        stream.respond(answer);
+        stream.end(accepted ? 'ok' : 'refused');
+    };
+    if (path === '/late') setTimeout(finish, 5 + 10 * Math.random());
+    else finish();
     if (path === '/goodbye') stream.session.close();
 });
 server.listen(0, '127.0.0.1', () => console.log('listening ' + server.address().port));
