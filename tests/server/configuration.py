@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """ekmotpd.conf and options: what is wrong is named with its place; what is right is what is used."""
 import os

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """10,000 idle connections (fewer where the limit on open files says so, and then it is said): none is lost,
 others are served meanwhile, and what one costs is shown."""

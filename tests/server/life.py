@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Start, reload, drain, end; several addresses, several servers; what systemd is told and passes."""
 import os

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """One refusal for every reason: the same bytes for the peer, the reason in the log and in the metrics."""
 import os

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Clients whose keys are in a token: their first request waits for the token, nobody else does; while the
 token is away they get 503 and come in again once it is back."""

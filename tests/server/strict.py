@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """HTTP as RFC 9112 wants it: what can be understood in two ways is refused, what is right is served."""
 import harness
