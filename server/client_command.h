@@ -84,6 +84,17 @@ int ek_client_check(const ek_client_options *options, ekmotp_directory *director
 int ek_client_import(const ek_client_options *options, ekmotp_directory *directory, ekmotp_error *err);
 int ek_client_export(const ek_client_options *options, ekmotp_directory *directory, ekmotp_error *err);
 
+/*
+ * Hands a client's key over to where --out says: a new file with mode 0600, or the token that a pkcs11:
+ * URI names (through "ekmotp key import", which sees to every kind of token). client_command_handover.c.
+ */
+int ek_client_hand_over(const ek_client_options *options, ekmotp_hash hash, const uint8_t *bytes, size_t len,
+                        ekmotp_error *err);
+/* Takes back what was handed over, where that can be done: the file. */
+void ek_client_take_back(const ek_client_options *options);
+/* Says on standard output where the key is. */
+void ek_client_tell_handed_over(const ek_client_options *options);
+
 /* ---- output: client_command_output.c ---- */
 
 /* A client as JSON (one reference, the caller's); NULL: out of memory. */

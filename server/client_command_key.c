@@ -8,7 +8,6 @@
 #include <ekmotp/openssl.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 /* Checks what fits together, and fills in the key; *bytes holds it where it is wrapped. */
 static int make_key(const ek_client_options *o, ekmotp_client_key *key, ek_secret **bytes, ekmotp_error *err)
@@ -36,7 +35,7 @@ static int make_key(const ek_client_options *o, ekmotp_client_key *key, ek_secre
         if (!o->out)
             return ekmotp_error_set(
                 err, EKMOTP_E_INVAL,
-                "a new key has to be handed to the client: name a new file for it with --out "
+                "a new key has to be handed to the client: name a new file or a token for it with --out "
                 "(or give a key with --key-file, --derive or --token)");
         if (!(*bytes = ek_secret_new(NULL, len)))
             return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory");
@@ -67,8 +66,8 @@ static int note_current(void *ctx, const ekmotp_client_info *info, ekmotp_error 
 }
 
 /*
- * Writes the client's key to --out, before the change is committed: a key that could not be handed over
- * is not the client's.
+ * Brings the client's key to --out, before the change is committed: a key that could not be handed over is
+ * not the client's.
  */
 static int hand_over(const ek_client_options *o, ekmotp_directory *directory, const ek_secret *bytes,
                      ekmotp_error *err)
@@ -78,13 +77,13 @@ static int hand_over(const ek_client_options *o, ekmotp_directory *directory, co
     size_t len;
     int rc;
 
-    if (bytes)
-        return ek_file_write_secret(o->out, bytes->bytes, bytes->len, err);
-    if ((rc = ekmotp_directory_show(directory, o->id, o->id_len, note_current, &current, err)) != 0 ||
-        (rc = ekmotp_directory_derive(directory, o->id, o->id_len, current.hash, current.generation, derived,
-                                      &len, err)) != 0)
+    if ((rc = ekmotp_directory_show(directory, o->id, o->id_len, note_current, &current, err)) != 0)
         return rc;
-    rc = ek_file_write_secret(o->out, derived, len, err);
+    if (bytes)
+        return ek_client_hand_over(o, current.hash, bytes->bytes, bytes->len, err);
+    if ((rc = ekmotp_directory_derive(directory, o->id, o->id_len, current.hash, current.generation, derived,
+                                      &len, err)) == 0)
+        rc = ek_client_hand_over(o, current.hash, derived, len, err);
     ek_wipe(derived, sizeof(derived));
     return rc;
 }
@@ -99,7 +98,7 @@ static int print_result(const ek_client_options *o, ekmotp_directory *directory,
     ekmotp_id_print(o->id, o->id_len, id);
     printf("client %s: %s\n", id, what);
     if (o->out)
-        printf("its key is in %s (mode 0600): bring it to the client, then delete the file here\n", o->out);
+        ek_client_tell_handed_over(o);
     return 0;
 }
 
@@ -125,7 +124,7 @@ int ek_client_add(const ek_client_options *o, ekmotp_directory *directory, ekmot
         rc = ekmotp_directory_commit(directory, err);
     ekmotp_directory_rollback(directory);
     if (rc != 0 && written)
-        unlink(o->out);
+        ek_client_take_back(o);
     if (rc == 0)
         rc = print_result(o, directory, "added", err);
 out:
@@ -160,7 +159,7 @@ int ek_client_rotate(const ek_client_options *o, ekmotp_directory *directory, ek
 out:
     ekmotp_directory_rollback(directory);
     if (rc != 0 && written)
-        unlink(o->out);
+        ek_client_take_back(o);
     ek_secret_free(&bytes);
     return rc != 0
                ? rc

@@ -58,7 +58,13 @@ static const struct argp_option common_options[] = {
         {"derive", OPT_DERIVE, NULL, 0, "Derive the key from the master key; nothing secret is stored", 1},  \
         {"generation", OPT_GENERATION, "N", 0, "With --derive: the key's generation [the next one]", 1},     \
         {"token", OPT_TOKEN, "URI", 0, "The key is in a token of the server, named by a pkcs11: URI", 1},    \
-        {"out", OPT_OUT, "FILE", 0, "Write the client's key to a new file with mode 0600", 2},               \
+        {"out",                                                                                              \
+         OPT_OUT,                                                                                            \
+         "FILE|URI",                                                                                         \
+         0,                                                                                                  \
+         "Hand the client's key over: to a new file with mode 0600, or into the token that a pkcs11: URI "   \
+         "names",                                                                                            \
+         2},                                                                                                 \
         {"not-before", OPT_NOT_BEFORE, "TIME", 0, "The key is valid from TIME on", 3},                       \
     {                                                                                                        \
         "not-after", OPT_NOT_AFTER, "TIME", 0,                                                               \

@@ -11,7 +11,7 @@ struct ek_lazy_source {
     const ekmotp_crypto *crypto;
     ekmotp_directory_token_opener open_token;
     void *open_token_ctx;
-    ekmotp_key *master;
+    ekmotp_key *master;   /* NULL until the first derived key is made */
     pthread_mutex_t lock; /* of the states of all its keys; never held while one is opened */
     pthread_cond_t changed;
 };
@@ -39,7 +39,6 @@ int ek_lazy_source_new(ekmotp_directory *d, ek_lazy_source **out, ekmotp_error *
     source->crypto = d->crypto;
     source->open_token = d->open_token;
     source->open_token_ctx = d->open_token_ctx;
-    source->master = d->master ? ekmotp_key_ref(d->master) : NULL;
     pthread_mutex_init(&source->lock, NULL);
     pthread_cond_init(&source->changed, NULL);
     *out = source;
@@ -127,10 +126,10 @@ static void lazy_free(void *ctx)
 
 static const ekmotp_key_ops lazy_ops = {.mac = lazy_mac, .free = lazy_free, .slow = 1};
 
-int ek_lazy_key_new(ek_lazy_source *source, const ek_record *record, const ek_record_key *from,
-                    ekmotp_key **out, ekmotp_error *err)
+int ek_lazy_key_new(ek_lazy_source *source, ekmotp_key *master, const ek_record *record,
+                    const ek_record_key *from, ekmotp_key **out, ekmotp_error *err)
 {
-    int derived = from->source == EKMOTP_KEY_DERIVED;
+    int derived = master != NULL;
     size_t len = derived ? record->id_len : strlen(from->uri);
     lazy_key *key;
 
@@ -139,6 +138,8 @@ int ek_lazy_key_new(ek_lazy_source *source, const ek_record *record, const ek_re
     key = calloc(1, sizeof(*key) + len + 1);
     if (!key)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a key");
+    if (derived && !source->master)
+        source->master = ekmotp_key_ref(master);
     atomic_fetch_add_explicit(&source->owners, 1, memory_order_relaxed);
     key->source = source;
     key->hash = (uint8_t)record->hash;

@@ -56,7 +56,8 @@ static int make_key(loader *l, ek_record *r, ek_record_key *key, ekmotp_key **ob
         return 0;
     if (!l->lazy && (rc = ek_lazy_source_new(d, &l->lazy, err)) != 0)
         return rc;
-    return ek_lazy_key_new(l->lazy, r, key, object, err);
+    return ek_lazy_key_new(l->lazy, key->source == EKMOTP_KEY_DERIVED ? d->master : NULL, r, key, object,
+                           err);
 }
 
 static int load_record(loader *l, ek_record *r, ekmotp_error *err)

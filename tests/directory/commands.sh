@@ -10,7 +10,7 @@
 
 # ---- the first client makes the directory and its key, and the tool says so ----
 bad 1 'there is no such directory.*client add' list
-bad 2 "name a new file for it with --out" add alice
+bad 2 'name a new file or a token for it with --out' add alice
 [ ! -e "$db.kek" ] || [ -s "$db.kek" ] || die "half a key-encryption key"
 good add alice --out "$tmp/alice.key"
 good show alice

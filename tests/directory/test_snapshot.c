@@ -398,6 +398,8 @@ START_TEST(derived_keys)
     options.master = "pkcs11:object=m";
     ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
     ck_assert_uint_eq(fx_the_token.opened, 0);
+    /* One of another kind, which is read first. */
+    ck_ok(ekmotp_directory_add(d, token_client(0, "pkcs11:object=a"), &err), err);
     s = load(d, NULL);
     ck_assert_uint_eq(fx_the_token.opened, 1);
     ck_assert_uint_eq(fx_the_token.macs, 0);
