@@ -78,16 +78,16 @@ case $token in
         done
         tpm_all "$tmp/token" demo "$pin" || die "no TPM token"
         tell "swtpm and tpm2-abrmd run; the token \"demo\" has a PIN; its folder is private"
-        tpm_import demo "$pin" client1 "$tmp/client1.key" || die "the key is not imported"
         ;;
     softhsm)
         command -v softhsm2-util >/dev/null || die "softhsm2-util is not installed (packages.txt names its package)"
         softhsm_token "$tmp/token" demo "$pin" || die "no SoftHSM token"
         tell "the token \"demo\" has a PIN; its folder is private"
-        softhsm_import demo "$pin" client1 "$tmp/client1.key" || die "the key is not imported"
         ;;
 esac
 uri="pkcs11:token=demo;object=client1;type=secret-key?module-path=$token_module&pin-source=file:$tmp/pin"
+"$EKMOTP" key import --from "$tmp/client1.key" --agent-program "$EKMOTP_AGENT" "$uri" >"$tmp/import.log" 2>&1 ||
+    die "the key is not imported"
 tell "my_api_key, padded to 32 bytes, is in the token under the label client1:"
 tell "$uri"
 
