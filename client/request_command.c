@@ -6,6 +6,7 @@
 #include "client/command.h"
 #include "client/exchange.h"
 
+#include <ekmotp/gnutls.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,6 +23,18 @@ static int open_report(ek_request *r, ekmotp_error *err)
     return 0;
 }
 
+/* What a client binding says to id, profile and key, before anything is sent. */
+static int check_binding(const ek_request *r, ekmotp_error *err)
+{
+    const ek_request_options *o = &r->options;
+    ekmotp_client *client = NULL;
+    int rc =
+        ekmotp_client_new(ekmotp_gnutls_crypto(), r->key.key, o->id, o->id_len, o->key.profile, &client, err);
+
+    ekmotp_client_free(&client);
+    return rc;
+}
+
 static int open_all(ek_request *r, ekmotp_error *err)
 {
     int rc;
@@ -30,7 +43,9 @@ static int open_all(ek_request *r, ekmotp_error *err)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "libcurl does not start");
     r->output.path = r->options.output;
     rc = open_report(r, err);
-    return rc != 0 ? rc : ek_key_source_open(&r->options.key, &r->key, err);
+    if (rc == 0)
+        rc = ek_key_source_open(&r->options.key, &r->key, err);
+    return rc != 0 ? rc : check_binding(r, err);
 }
 
 static void close_all(ek_request *r)

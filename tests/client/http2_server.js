@@ -43,8 +43,9 @@ server.on('stream', (stream, headers) => {
         stream.respond(answer);
         stream.end(accepted ? 'ok' : 'refused');
     };
-    if (path === '/late') setTimeout(finish, 5 + 10 * Math.random());
-    else finish();
+    // Not before the whole request is there: HTTP/2 would reset the stream.
+    stream.resume();
+    stream.on('end', () => setTimeout(finish, path === '/late' ? 5 + 10 * Math.random() : 0));
     if (path === '/goodbye') stream.session.close();
 });
 server.listen(0, '127.0.0.1', () => console.log('listening ' + server.address().port));

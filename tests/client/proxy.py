@@ -36,8 +36,12 @@ back.check_hostname = False
 back.verify_mode = ssl.CERT_NONE
 
 
+lock = threading.Lock()
+
+
 def say(**words):
-    print(json.dumps(words), flush=True)
+    with lock:
+        print(json.dumps(words), flush=True)
 
 
 def take(source):

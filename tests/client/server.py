@@ -55,6 +55,7 @@ if o.group:
 
 # pyOpenSSL knows nothing of early data; the library that it has loaded does.
 libssl = ctypes.CDLL("libssl.so.3")
+lock = threading.Lock()
 
 
 def pointer(thing):
@@ -66,7 +67,8 @@ if o.early_data:
 
 
 def say(**words):
-    print(json.dumps(words), flush=True)
+    with lock:
+        print(json.dumps(words), flush=True)
 
 
 def proof_fields(path, info):

@@ -10,12 +10,17 @@
 url=https://127.0.0.1:1/
 (umask 077 && head -c 32 /dev/urandom >"$tmp/key")
 
+run()
+{
+    "$EKMOTP" "$@" >"$tmp/out" 2>"$tmp/messages" </dev/null
+}
+
 # wrong STATUS REGEX ARGS...: of ekmotp.
 wrong()
 {
     local status=$1 regex=$2
     shift 2
-    exits "$status" "$EKMOTP" "$@" >"$tmp/out" 2>"$tmp/messages" </dev/null
+    exits "$status" run "$@"
     has "$tmp/messages" "$regex"
     same "standard output" "$(cat "$tmp/out")" ""
 }
