@@ -54,6 +54,8 @@ def all_cells():
     for c in ("nss", "wolfssl"):
         cells += [(c, "ekmotpd", t, "v1", "SHA-256", "ec") for t in ("1.3", "1.2")]
         cells += [(c, "ekmotpd", "1.3", "v1", h, "ec") for h in HASHES[1:]]
+    # Post-quantum: the server takes X25519MLKEM768 and nothing else.
+    cells += [(c, "ekmotpd", "1.3-pq", "v1", "SHA-256", "ec") for c in CLIENTS + ("go", "nss", "wolfssl")]
     # The key in a token: the whole block token x profile, and each hash that the token has.
     for token, hashes in (("softhsm", HASHES), ("tpm", HASHES[:1])):
         cells += [("ekmotp+" + token, "ekmotpd", "1.3", p, "SHA-256", "ec") for p in V1 + COMPAT]
@@ -177,6 +179,7 @@ class Cell:
         self.runner, self.name = runner, "/".join(cell)
         self.client, self.server, self.tls, self.profile, self.hash, self.kind = cell
         self.client, _, self.token = self.client.partition("+")
+        self.tls, _, self.pq = self.tls.partition("-")
         self.environment, self.keys = dict(os.environ), {}
         self.log, self.state, self.reason, self.seconds = [], "grey", "", 0
         self.process, self.output, self.status = None, None, None
@@ -186,6 +189,8 @@ class Cell:
         self.folder = tempfile.mkdtemp(dir=self.runner.folder)
         try:
             self.tls_folder = self.runner.certificate(self.kind)
+            if self.pq:
+                self.needs_pq()
             self.make_keys()
             self.start()
             if "go" in (self.client, self.server) and self.tls == "1.2" and go_lacks_ems():
@@ -208,6 +213,23 @@ class Cell:
             self.seconds = time.monotonic() - start
             shutil.rmtree(self.folder, ignore_errors=True)
         return self
+
+    def needs_pq(self):
+        """Grey where a stack is too old for X25519MLKEM768."""
+        first = {"node": ("Node's OpenSSL", ["node", "-p", "process.versions.openssl"], (3, 5)),
+                 "python": ("OpenSSL", ["openssl", "version"], (3, 5)),
+                 "ekmotpd": ("OpenSSL", ["openssl", "version"], (3, 5)),
+                 "go": ("Go", ["go", "version"], (1, 24)),
+                 "nss": ("NSS", ["pkg-config", "--modversion", "nss"], (3, 105)),
+                 "ekmotp": ("GnuTLS", ["gnutls-cli", "--list"], None), "wolfssl": ("wolfSSL", ["true"], None)}
+        for side in (self.server, self.client):
+            name, command, since = first[side]
+            out = subprocess.run(command, capture_output=True, text=True).stdout if shutil.which(command[0]) else ""
+            found = re.search(r"(\d+)\.(\d+)", out)
+            if since is None and "X25519-MLKEM768" not in out:
+                raise Absent("this %s has no X25519MLKEM768" % name)
+            if since and (not found or (int(found[1]), int(found[2])) < since):
+                raise Absent("%s %s has no X25519MLKEM768" % (name, found[0] if found else "is not here, and"))
 
     def make_keys(self):
         """The client's key and another one: files, and what --key says of them."""
@@ -252,6 +274,8 @@ class Cell:
                        self.path("key"), "--hash", self.hash, "--profile", profile], 0)
             command = [ekmotpd, "serve", "--listen", "127.0.0.1:0", "--cert", self.path("cert"), "--key",
                        self.path("cert-key"), "--directory", directory, "--profile", profile]
+            if self.pq:
+                command += ["--groups", "X25519MLKEM768"]
             if profile in ("compat-jws", "compat-jwe"):
                 command += ["--compat-client", "client1"]
         else:
@@ -374,7 +398,7 @@ def tables(cells):
     blocks = {}
     for c in cells:
         row = "%s to %s" % (c.client + (" (%s)" % c.token if c.token else ""), c.server)
-        title = "TLS %s, %s certificate" % (c.tls, {"ec": "ECDSA", "rsa": "RSA", "ed25519": "Ed25519"}[c.kind])
+        title = "TLS %s, %s certificate" % (c.tls + (", X25519MLKEM768" if c.pq else ""), {"ec": "ECDSA", "rsa": "RSA", "ed25519": "Ed25519"}[c.kind])
         blocks.setdefault(title, {})[(row, "%s %s" % (c.profile, c.hash))] = c
     for title, found in blocks.items():
         yield (title, list(dict.fromkeys(r for r, _ in found)), list(dict.fromkeys(k for _, k in found)), found)
@@ -434,6 +458,7 @@ def main():
     parser.add_argument("--html", metavar="FILE", help="write a page to look at")
     parser.add_argument("--markdown", metavar="FILE", help="write the page docs/interop.md")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 2, help="cells at once")
+    parser.add_argument("--release", metavar="NAME", help="(first) run it in a fresh root of that Debian release")
     parser.add_argument("cells", nargs="*", metavar="CELL", help="names, or beginnings of names")
     args = parser.parse_args()
     chosen = quick_cells() if args.quick else all_cells()
