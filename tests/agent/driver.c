@@ -11,7 +11,8 @@
  *     rate URI THREADS SECONDS    prints MACs per second
  *     status | lock | stop | admin JSON
  *     fork URI                    uses the key on both sides of a fork
- *     hold URI FILE               opens, makes FILE, waits until it is gone, then makes a MAC
+ *     hold URI FILE               opens, makes FILE, waits until it is gone, then makes a MAC of v1, more
+ * than once if the token was just seen to go away
  *
  * Options come from the environment: PIN_FILE (pin_source), PIN (what the callback gives), TIMEOUT (ms);
  * STATUS names a file that the agent's status is written to once the key is open.
@@ -226,14 +227,25 @@ static int run_fork(ekmotp_key *key)
 
 static int run_hold(ekmotp_key *key, const char *path)
 {
+    uint8_t msg[128], mac[EKMOTP_HASH_MAX_SIZE];
+    size_t len = message_of(0, msg);
+    int64_t until = ek_time_ms() + 5000;
+    ekmotp_error err = {0};
     FILE *f = fopen(path, "w");
+    int rc;
 
     if (!f)
         return 1;
     fclose(f);
     while (access(path, F_OK) == 0)
         usleep(10000);
-    return make_mac(key, "00");
+    while ((rc = ekmotp_key_mac(key, msg, len, mac, sizeof(mac), &err)) == EKMOTP_E_TOKEN_AWAY &&
+           ek_time_ms() < until)
+        usleep(10000);
+    if (rc != 0)
+        return fail(rc, &err);
+    print_hex(mac, ekmotp_hash_size(ekmotp_key_hash(key)));
+    return 0;
 }
 
 static void write_status(ekmotp_agent *agent)

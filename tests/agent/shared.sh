@@ -62,7 +62,7 @@ wait_for 10 test -e "$tmp/held"
 "${agent_command[@]}" lock
 rm "$tmp/held"
 wait_for 10 gone "$background_pid"
-has "$tmp/hold.log" '^error -54 |^error -46 .*locked'
+has "$tmp/hold.log" '^error -46 .*locked'
 exits 1 "$driver" "$sock" mac "$uri" "$v1" >"$tmp/out"
 has "$tmp/out" '^error -46 '
 "${agent_command[@]}" status >"$tmp/out"
