@@ -3,10 +3,10 @@
 # opencryptoki.sh: the row of opencryptoki's software token, with a daemon and a state of its own: in private
 # mount, IPC and process namespaces, so that nothing of the system's is touched and nothing stays behind.
 if [ -z "${EKMOTP_NAMESPACE-}" ]; then
-    command -v pkcsslotd >/dev/null && command -v pkcsconf >/dev/null || {
+    if ! command -v pkcsslotd >/dev/null || ! command -v pkcsconf >/dev/null; then
         echo "skipped: opencryptoki is not installed"
         exit 77
-    }
+    fi
     unshare --mount --ipc --pid --fork true 2>/dev/null || {
         echo "skipped: pkcsslotd needs root and namespaces of its own"
         exit 77
@@ -19,8 +19,12 @@ fi
 . "$top_src/tests/token/rows.sh"
 
 token_module=$(token_find libopencryptoki.so) || skip "libopencryptoki.so is not installed"
-mount --make-rprivate / && cp -a /var/lib/opencryptoki "$tmp/state" && mount --bind "$tmp/state" /var/lib/opencryptoki &&
-    mount -t tmpfs none /run && mount -t tmpfs none /dev/shm || skip "no file systems of our own"
+own_state()
+{
+    mount --make-rprivate / && cp -a /var/lib/opencryptoki "$tmp/state" &&
+        mount --bind "$tmp/state" /var/lib/opencryptoki && mount -t tmpfs none /run && mount -t tmpfs none /dev/shm
+}
+own_state || skip "no file systems of our own"
 rm -rf "$tmp"/state/*/TOK_OBJ/* "$tmp"/state/*/*.DAT
 mkdir -p /run/lock/opencryptoki/swtok /run/opencryptoki
 chgrp -R pkcs11 /run/lock/opencryptoki

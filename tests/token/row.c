@@ -3,14 +3,11 @@
  * row.c: what every token must do, for the shell tests of this folder. One step in one process:
  *
  *   row import URI KEYFILE [HASH]     puts the key in (C_CreateObject)
- *   row remove URI
  *   row suite URI KEYFILE [HASH]      MACs of every length, threads, a logout, a fork: all right
  *   row open URI                      opens the key; prints "opened", or the code and the message
  *   row stream URI KEYFILE COUNT      until COUNT MACs were made by 4 threads, whatever happens to the token;
  *                                     says "step" on standard output after each fifth of them and waits for a
  *                                     line on standard input. Prints "right R wrong W failed F"
- *   row wait URI                      opens, says "open", makes a MAC for each line that comes and prints its
- * code
  *
  * NO_LOGOUT leaves the logout out. PIN_FILE is the PIN's file, MODULES a folder with p11-kit's module files
  * to use in place of the system's.
@@ -83,27 +80,6 @@ static int open_only(const char *uri)
     return 0;
 }
 
-static int wait_and_mac(const char *uri)
-{
-    uint8_t mac[EKMOTP_HASH_MAX_SIZE];
-    ekmotp_error err = {0};
-    ekmotp_key *key = NULL;
-    int rc;
-
-    if (row_open(uri, EKMOTP_HASH_SHA256, &key, &err) != 0) {
-        fprintf(stderr, "%s\n", err.message);
-        return 1;
-    }
-    printf("open\n");
-    while (getchar() != EOF) {
-        err = (ekmotp_error){0};
-        rc = ekmotp_key_mac(key, (const uint8_t *)"m", 1, mac, sizeof(mac), &err);
-        printf("%d %s\n", rc, err.message);
-    }
-    ekmotp_key_free(&key);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const char *modules = getenv("MODULES");
@@ -119,16 +95,12 @@ int main(int argc, char **argv)
         hash = EKMOTP_HASH_SHA256;
     if (strcmp(verb, "import") == 0 && argc >= 4)
         return import(argv[2], argv[3], hash);
-    if (strcmp(verb, "remove") == 0)
-        return admin("remove", argv[2], "", hash);
     if (strcmp(verb, "suite") == 0 && argc >= 4)
         return row_suite(argv[2], argv[3], hash);
     if (strcmp(verb, "stream") == 0 && argc == 5)
         return row_stream(argv[2], argv[3], atoi(argv[4]));
     if (strcmp(verb, "open") == 0)
         return open_only(argv[2]);
-    if (strcmp(verb, "wait") == 0)
-        return wait_and_mac(argv[2]);
-    fprintf(stderr, "usage: row import|remove|suite|stream|open|wait URI ...\n");
+    fprintf(stderr, "usage: row import|suite|stream|open URI ...\n");
     return 2;
 }

@@ -8,6 +8,8 @@
 #   row_hashes  hashes that the token has; the key for HASH is "k-HASH"
 # PIN_FILE holds the right PIN, $tmp/key-HASH the bytes of each key, row_import NAME FILE HASH puts one in.
 
+# What test.sh has set.
+: "${top_src:?}" "${top_build:?}" "${tmp:?}"
 # shellcheck source=tests/lib/token.sh
 . "$top_src/tests/lib/token.sh"
 at_exit tokens_stop

@@ -40,7 +40,7 @@ kill_nothing()
 }
 row_stream 100 kill_nothing
 made=$(($(hmac_commands) - before))
-[ "$made" -ge 101 ] && [ "$made" -le 104 ] || die "$made TPM2_HMAC commands for 100 to 103 MACs and the trial"
+[[ $made -ge 101 && $made -le 104 ]] || die "$made TPM2_HMAC commands for 100 to 103 MACs and the trial"
 
 say "a PIN that is locked"
 tpm2_dictionarylockout --clear-lockout
