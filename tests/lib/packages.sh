@@ -62,7 +62,8 @@ if command -v flock >/dev/null; then
     exec 9>"$(dirname "$list")/build/lock"
     flock 9
 fi
-apt=(${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300)
+# RUNLEVEL: where there is no systemd, the services of what is installed are not started.
+apt=(${root[@]+"${root[@]}"} env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -y -o DPkg::Lock::Timeout=300)
 
 echo "== packages: ${#missing[@]} are missing; reading apt's lists"
 "${apt[@]}" -qq update || echo "== apt-get update failed; trying with the lists that are there"
@@ -90,7 +91,8 @@ echo "== installing: ${choice[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 # A count while it runs; everything if it fails.
-if ! "${apt[@]}" install --no-install-recommends "${choice[@]}" 2>&1 | tee "$log" |
+# (Without the lock: a service that is started would keep it.)
+if ! "${apt[@]}" install --no-install-recommends "${choice[@]}" 9>&- 2>&1 | tee "$log" |
     awk '/^Get:/ { g++; if (g % 50 == 0) { printf "   %d files fetched\n", g; fflush() } }
         /^Setting up / { n++; if (n % 50 == 0) { printf "   %d packages set up\n", n; fflush() } }
         END { printf "   done: %d packages set up\n", n }'; then
