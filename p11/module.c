@@ -11,7 +11,6 @@
 #include <p11-kit/p11-kit.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,12 +38,6 @@ static ek_module *registry;
 
 /* ---- one module ---- */
 
-static void release_functions(CK_FUNCTION_LIST *functions)
-{
-    if (functions)
-        p11_kit_module_release(functions);
-}
-
 /* CK_INFO's texts are padded with blanks and not terminated. */
 static int says_tpm(const CK_INFO *info)
 {
@@ -67,7 +60,7 @@ static void module_destroy(ek_module *module)
     if (module->functions && module->pid == getpid()) {
         if (atomic_load(&module->initialized))
             p11_kit_module_finalize(module->functions);
-        release_functions(module->functions);
+        p11_kit_module_release(module->functions);
     }
     pthread_cond_destroy(&module->left);
     pthread_mutex_destroy(&module->lock);
@@ -96,15 +89,15 @@ static int initialize(ek_module *module, ekmotp_error *err)
     return 0;
 }
 
-/* Makes an ek_module of functions, which are its own from then on; the one in the registry if it is there. */
-static int module_new(CK_FUNCTION_LIST *functions, const char *path, const char *name, ek_module **out,
-                      ekmotp_error *err)
+/* As ek_module_adopt, with the registry's lock held. */
+static int adopt(CK_FUNCTION_LIST *functions, const char *path, const char *name, ek_module **out,
+                 ekmotp_error *err)
 {
     ek_module *module = module_find(path);
     int rc;
 
     if (module) {
-        release_functions(functions);
+        p11_kit_module_release(functions);
         if (module->pid != getpid())
             return ekmotp_error_set(err, EKMOTP_E_MODULE,
                                     "module %s: this process forked from one that uses it, and cannot use it "
@@ -116,7 +109,7 @@ static int module_new(CK_FUNCTION_LIST *functions, const char *path, const char 
     }
     module = calloc(1, sizeof(*module));
     if (!module) {
-        release_functions(functions);
+        p11_kit_module_release(functions);
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a module");
     }
     pthread_mutex_init(&module->lock, NULL);
@@ -139,6 +132,17 @@ static int module_new(CK_FUNCTION_LIST *functions, const char *path, const char 
     module = NULL;
 out:
     module_destroy(module);
+    return rc;
+}
+
+int ek_module_adopt(CK_FUNCTION_LIST *functions, const char *path, const char *name, ek_module **out,
+                    ekmotp_error *err)
+{
+    int rc;
+
+    pthread_mutex_lock(&registry_lock);
+    rc = adopt(functions, path, name, out, err);
+    pthread_mutex_unlock(&registry_lock);
     return rc;
 }
 
@@ -199,148 +203,6 @@ const CK_INFO *ek_module_info(const ek_module *module)
 int ek_module_is_serial(const ek_module *module)
 {
     return module->serial;
-}
-
-/* ---- the modules that a URI means ---- */
-
-static int list_add(ek_modules *modules, ek_module *module)
-{
-    ek_module **list = realloc(modules->list, (modules->count + 1) * sizeof(ek_module *));
-
-    if (!list)
-        return -1;
-    modules->list = list;
-    list[modules->count++] = module;
-    return 0;
-}
-
-static void note_failure(ek_modules *modules, const char *message)
-{
-    char *text = NULL;
-
-    if (asprintf(&text, "%s%s%s", modules->failed ? modules->failed : "", modules->failed ? "; " : "",
-                 message) < 0)
-        return;
-    free(modules->failed);
-    modules->failed = text;
-}
-
-static int open_path(const char *given, ek_modules *out, ekmotp_error *err)
-{
-    char *path = realpath(given, NULL);
-    CK_FUNCTION_LIST *functions;
-    ek_module *module;
-    int rc;
-
-    /* p11-kit looks for a bare file name in its own folder of modules. */
-    if (!path && strchr(given, '/'))
-        return ekmotp_error_set(
-            err, EKMOTP_E_MODULE,
-            "module-path %s: there is no such file; 'ekmotp token list' shows the modules "
-            "that are installed",
-            given);
-    functions = p11_kit_module_load(path ? path : given, 0);
-    if (!functions) {
-        rc = ekmotp_error_set(err, EKMOTP_E_MODULE, "module-path %s does not load: %s", given,
-                              p11_kit_message() ? p11_kit_message() : "it is no PKCS#11 module");
-        goto out;
-    }
-    if ((rc = module_new(functions, path ? path : given, "", &module, err)) != 0)
-        goto out;
-    if (list_add(out, module) != 0) {
-        module->owners--;
-        rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a module");
-    }
-out:
-    free(path);
-    return rc;
-}
-
-/* Opens one registered module; functions are released or kept. */
-static int open_registered(CK_FUNCTION_LIST *functions, ek_modules *out, ekmotp_error *err)
-{
-    char *file = p11_kit_module_get_filename(functions), *name = p11_kit_module_get_name(functions);
-    char *path = file ? realpath(file, NULL) : NULL;
-    ek_module *module = NULL;
-    int rc;
-
-    rc = module_new(functions, path ? path : (file ? file : "?"), name ? name : "", &module, err);
-    if (rc == 0 && list_add(out, module) != 0) {
-        module->owners--;
-        rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a module");
-    }
-    free(path);
-    free(name);
-    free(file);
-    return rc;
-}
-
-static int is_named(CK_FUNCTION_LIST *functions, const char *wanted)
-{
-    char *name = p11_kit_module_get_name(functions);
-    int same = name && strcmp(name, wanted) == 0;
-
-    free(name);
-    return same;
-}
-
-static int open_from_configuration(const char *wanted, ek_modules *out, ekmotp_error *err)
-{
-    CK_FUNCTION_LIST **all = p11_kit_modules_load(NULL, 0);
-    ekmotp_error one = {0};
-    int rc = 0, found = 0;
-
-    if (!all)
-        return ekmotp_error_set(err, EKMOTP_E_MODULE, "p11-kit's configuration does not load: %s",
-                                p11_kit_message() ? p11_kit_message() : "see pkcs11.conf(5)");
-    for (size_t i = 0; all[i]; i++) {
-        if (wanted && !is_named(all[i], wanted)) {
-            release_functions(all[i]);
-            continue;
-        }
-        found = 1;
-        rc = open_registered(all[i], out, &one);
-        if (rc == 0)
-            continue;
-        if (wanted && err)
-            *err = one;
-        note_failure(out, one.message);
-    }
-    free(all);
-    if (wanted && !found)
-        return ekmotp_error_set(
-            err, EKMOTP_E_MODULE,
-            "no module is registered as module-name=%s; 'ekmotp token list' shows those that "
-            "are, and module-path=FILE needs no registration",
-            wanted);
-    return wanted ? rc : 0;
-}
-
-int ek_modules_open(const ek_uri *uri, ek_modules *out, ekmotp_error *err)
-{
-    const char *path = uri ? ek_uri_module_path(uri) : NULL;
-    const char *name = uri ? ek_uri_module_name(uri) : NULL;
-    ek_modules modules = {0};
-    int rc;
-
-    pthread_mutex_lock(&registry_lock);
-    rc = path ? open_path(path, &modules, err) : open_from_configuration(name, &modules, err);
-    pthread_mutex_unlock(&registry_lock);
-    if (rc != 0) {
-        ek_modules_close(&modules);
-        return rc;
-    }
-    *out = modules;
-    return 0;
-}
-
-void ek_modules_close(ek_modules *modules)
-{
-    for (size_t i = 0; i < modules->count; i++)
-        ek_module_free(&modules->list[i]);
-    free(modules->list);
-    free(modules->failed);
-    *modules = (ek_modules){0};
 }
 
 /* ---- the door ---- */

@@ -36,6 +36,12 @@ int ek_modules_open(const ek_uri *uri, ek_modules *out, ekmotp_error *err)
 /* Gives up every module of the list. */
 void ek_modules_close(ek_modules *modules);
 
+/*
+ * The module that functions (of p11_kit_module_load, given away) belong to: the one that this process has at
+ * that path already, or a new one, initialised. EKMOTP_E_MODULE.
+ */
+int ek_module_adopt(CK_FUNCTION_LIST *functions, const char *path, const char *name, ek_module **out,
+                    ekmotp_error *err) __attribute__((warn_unused_result));
 ek_module *ek_module_ref(ek_module *module);
 /* 0 in a process that forked from the one that loaded it: there nothing of it may be touched. */
 int ek_module_is_ours(const ek_module *module);

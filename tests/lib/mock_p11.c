@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* mock_p11.c: a PKCS#11 module that makes real HMACs and fails on command (see mock_p11.h). */
-#include "tests/lib/mock_p11.h"
+/*
+ * mock_p11.c: a PKCS#11 module that makes real HMACs and fails on command (see mock_p11.h): the module, its
+ * tokens and sessions.
+ */
+#include "tests/lib/mock_p11_state.h"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,27 +14,14 @@
 #include <unistd.h>
 
 #define SESSIONS 64
-#define TOKENS 4
 #define FIRST_SESSION 100
-#define FIRST_KEY 10
 
-typedef struct session {
-    int open;
-    CK_SLOT_ID slot;
-    CK_FLAGS flags;
-    int finding;
-    CK_ULONG found_from, found_until;
-    atomic_int busy;
-    CK_MECHANISM_TYPE mechanism;
-    int signing;
-} session;
-
-static mock *state;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+mock *mock_state;
+pthread_mutex_t mock_lock = PTHREAD_MUTEX_INITIALIZER;
 static session sessions[SESSIONS];
-static int logged_in[TOKENS];
-static int initialized;
-static unsigned known; /* the value of state->lost at C_Initialize */
+int mock_logged_in[MOCK_TOKENS];
+int mock_initialized;
+static unsigned known; /* the value of mock_state->lost at C_Initialize */
 
 /* ---- faults ---- */
 
@@ -61,28 +48,28 @@ static int take_one(atomic_int *counter)
 }
 
 /* Counts the call, and returns what it must fail with. */
-static CK_RV enter(enum mock_call call)
+CK_RV mock_enter(enum mock_call call)
 {
-    mock_fault *fault = &state->fault[call];
+    mock_fault *fault = &mock_state->fault[call];
     CK_RV rv = atomic_load(&fault->rv);
 
-    atomic_fetch_add(&state->calls[call], 1);
+    atomic_fetch_add(&mock_state->calls[call], 1);
     if (rv == CKR_OK || take_one(&fault->skip) ||
         (atomic_load(&fault->times) >= 0 && !take_one(&fault->times)))
         return CKR_OK;
     if (rv == MOCK_CRASH)
         raise(SIGSEGV);
     if (rv == MOCK_HANG) {
-        while (!atomic_load(&state->release))
+        while (!atomic_load(&mock_state->release))
             usleep(1000);
         return CKR_OK;
     }
     return rv;
 }
 
-static int is_lost(void)
+int mock_is_lost(void)
 {
-    return atomic_load(&state->lost) != known;
+    return atomic_load(&mock_state->lost) != known;
 }
 
 /* ---- module, slots, tokens ---- */
@@ -98,20 +85,20 @@ static CK_RV mock_Initialize(CK_VOID_PTR args)
     CK_C_INITIALIZE_ARGS *a = args;
     CK_RV rv;
 
-    if (!state && !(state = attach()))
+    if (!mock_state && !(mock_state = attach()))
         return CKR_GENERAL_ERROR;
     if (!a || !(a->flags & CKF_OS_LOCKING_OK))
-        atomic_fetch_add(&state->no_locking, 1);
-    rv = enter(MOCK_INITIALIZE);
+        atomic_fetch_add(&mock_state->no_locking, 1);
+    rv = mock_enter(MOCK_INITIALIZE);
     if (rv != CKR_OK)
         return rv;
-    if (initialized)
+    if (mock_initialized)
         return CKR_CRYPTOKI_ALREADY_INITIALIZED;
     memset(sessions, 0, sizeof(sessions));
-    memset(logged_in, 0, sizeof(logged_in));
-    atomic_store(&state->open_sessions, 0);
-    known = atomic_load(&state->lost);
-    initialized = 1;
+    memset(mock_logged_in, 0, sizeof(mock_logged_in));
+    atomic_store(&mock_state->open_sessions, 0);
+    known = atomic_load(&mock_state->lost);
+    mock_initialized = 1;
     return CKR_OK;
 }
 
@@ -120,10 +107,10 @@ static CK_RV mock_Finalize(CK_VOID_PTR reserved)
     CK_RV rv;
 
     (void)reserved;
-    if (!initialized)
+    if (!mock_initialized)
         return CKR_CRYPTOKI_NOT_INITIALIZED;
-    rv = enter(MOCK_FINALIZE);
-    initialized = 0;
+    rv = mock_enter(MOCK_FINALIZE);
+    mock_initialized = 0;
     return rv;
 }
 
@@ -134,14 +121,14 @@ static CK_RV mock_GetInfo(CK_INFO *info)
     info->cryptokiVersion.minor = 40;
     pad(info->manufacturerID, sizeof(info->manufacturerID), "ekmotp");
     pad(info->libraryDescription, sizeof(info->libraryDescription),
-        atomic_load(&state->is_tpm) ? "TPM2.0 mock" : "mock");
+        atomic_load(&mock_state->is_tpm) ? "TPM2.0 mock" : "mock");
     return CKR_OK;
 }
 
 static CK_RV mock_GetSlotList(CK_BBOOL present, CK_SLOT_ID *list, CK_ULONG *count)
 {
-    CK_ULONG tokens = (CK_ULONG)atomic_load(&state->tokens);
-    CK_RV rv = enter(MOCK_GET_SLOT_LIST);
+    CK_ULONG tokens = (CK_ULONG)atomic_load(&mock_state->tokens);
+    CK_RV rv = mock_enter(MOCK_GET_SLOT_LIST);
 
     (void)present;
     if (rv != CKR_OK)
@@ -165,7 +152,7 @@ static CK_RV mock_GetSlotInfo(CK_SLOT_ID slot, CK_SLOT_INFO *info)
 static CK_RV mock_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 {
     char serial[16];
-    CK_RV rv = enter(MOCK_GET_TOKEN_INFO);
+    CK_RV rv = mock_enter(MOCK_GET_TOKEN_INFO);
 
     if (rv != CKR_OK)
         return rv;
@@ -173,12 +160,12 @@ static CK_RV mock_GetTokenInfo(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
     pad(info->label, sizeof(info->label), "mock");
     pad(info->manufacturerID, sizeof(info->manufacturerID), "ekmotp");
     pad(info->model, sizeof(info->model), "mock");
-    snprintf(serial, sizeof(serial), "%d", (int)slot + 1 + atomic_load(&state->serial_base));
+    snprintf(serial, sizeof(serial), "%d", (int)slot + 1 + atomic_load(&mock_state->serial_base));
     pad(info->serialNumber, sizeof(info->serialNumber), serial);
-    info->flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | atomic_load(&state->token_flags);
-    if (atomic_load(&state->login_required))
+    info->flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | atomic_load(&mock_state->token_flags);
+    if (atomic_load(&mock_state->login_required))
         info->flags |= CKF_LOGIN_REQUIRED;
-    info->ulMaxSessionCount = atomic_load(&state->sessions_said);
+    info->ulMaxSessionCount = atomic_load(&mock_state->sessions_said);
     return CKR_OK;
 }
 
@@ -193,7 +180,7 @@ static CK_RV mock_GetMechanismInfo(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_M
 
 /* ---- sessions ---- */
 
-static session *find(CK_SESSION_HANDLE handle)
+session *mock_session(CK_SESSION_HANDLE handle)
 {
     if (handle < FIRST_SESSION || handle >= FIRST_SESSION + SESSIONS ||
         !sessions[handle - FIRST_SESSION].open)
@@ -204,18 +191,19 @@ static session *find(CK_SESSION_HANDLE handle)
 static CK_RV mock_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR application, CK_NOTIFY notify,
                               CK_SESSION_HANDLE *out)
 {
-    CK_RV rv = enter(MOCK_OPEN_SESSION);
-    int limit = atomic_load(&state->session_limit);
+    CK_RV rv = mock_enter(MOCK_OPEN_SESSION);
+    int limit = atomic_load(&mock_state->session_limit);
 
     (void)application;
     (void)notify;
     if (rv != CKR_OK)
         return rv;
-    if (!initialized)
+    if (!mock_initialized)
         return CKR_CRYPTOKI_NOT_INITIALIZED;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&mock_lock);
     rv = CKR_SESSION_COUNT;
-    for (int i = 0; i < SESSIONS && (limit == 0 || (int)atomic_load(&state->open_sessions) < limit); i++) {
+    for (int i = 0; i < SESSIONS && (limit == 0 || (int)atomic_load(&mock_state->open_sessions) < limit);
+         i++) {
         if (sessions[i].open)
             continue;
         memset(&sessions[i], 0, sizeof(sessions[i]));
@@ -223,87 +211,87 @@ static CK_RV mock_OpenSession(CK_SLOT_ID slot, CK_FLAGS flags, CK_VOID_PTR appli
         sessions[i].slot = slot;
         sessions[i].flags = flags;
         *out = FIRST_SESSION + (CK_ULONG)i;
-        atomic_fetch_add(&state->open_sessions, 1);
+        atomic_fetch_add(&mock_state->open_sessions, 1);
         rv = CKR_OK;
         break;
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&mock_lock);
     return rv;
 }
 
 static CK_RV mock_CloseSession(CK_SESSION_HANDLE handle)
 {
-    CK_RV rv = enter(MOCK_CLOSE_SESSION);
+    CK_RV rv = mock_enter(MOCK_CLOSE_SESSION);
     session *s;
     int others = 0;
 
     if (rv != CKR_OK)
         return rv;
-    pthread_mutex_lock(&lock);
-    s = find(handle);
+    pthread_mutex_lock(&mock_lock);
+    s = mock_session(handle);
     if (s) {
         s->open = 0;
-        atomic_fetch_sub(&state->open_sessions, 1);
+        atomic_fetch_sub(&mock_state->open_sessions, 1);
         for (int i = 0; i < SESSIONS; i++)
             others += sessions[i].open && sessions[i].slot == s->slot;
         if (others == 0)
-            logged_in[s->slot] = 0;
+            mock_logged_in[s->slot] = 0;
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&mock_lock);
     return s ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
 }
 
 static CK_RV mock_GetSessionInfo(CK_SESSION_HANDLE handle, CK_SESSION_INFO *info)
 {
-    CK_RV rv = enter(MOCK_GET_SESSION_INFO);
+    CK_RV rv = mock_enter(MOCK_GET_SESSION_INFO);
     session *s;
 
     if (rv != CKR_OK)
         return rv;
-    pthread_mutex_lock(&lock);
-    s = find(handle);
+    pthread_mutex_lock(&mock_lock);
+    s = mock_session(handle);
     if (s) {
         int rw = (s->flags & CKF_RW_SESSION) != 0;
 
         *info = (CK_SESSION_INFO){.slotID = s->slot, .flags = s->flags};
-        info->state = logged_in[s->slot] ? (rw ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS)
-                                         : (rw ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION);
+        info->state = mock_logged_in[s->slot] ? (rw ? CKS_RW_USER_FUNCTIONS : CKS_RO_USER_FUNCTIONS)
+                                              : (rw ? CKS_RW_PUBLIC_SESSION : CKS_RO_PUBLIC_SESSION);
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&mock_lock);
     return s ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
 }
 
 static CK_RV log_in(session *s, const CK_UTF8CHAR *pin, CK_ULONG len)
 {
-    if (logged_in[s->slot])
+    if (mock_logged_in[s->slot])
         return CKR_USER_ALREADY_LOGGED_IN;
-    if (atomic_load(&state->tries) == 0)
+    if (atomic_load(&mock_state->tries) == 0)
         return CKR_PIN_LOCKED;
-    if (len != strlen(state->pin) || memcmp(pin, state->pin, len) != 0) {
-        if (atomic_load(&state->tries) > 0)
-            atomic_fetch_sub(&state->tries, 1);
+    if (len != strlen(mock_state->pin) || memcmp(pin, mock_state->pin, len) != 0) {
+        if (atomic_load(&mock_state->tries) > 0)
+            atomic_fetch_sub(&mock_state->tries, 1);
         return CKR_PIN_INCORRECT;
     }
-    logged_in[s->slot] = 1;
+    mock_logged_in[s->slot] = 1;
     return CKR_OK;
 }
 
 static CK_RV mock_Login(CK_SESSION_HANDLE handle, CK_USER_TYPE user, CK_UTF8CHAR *pin, CK_ULONG len)
 {
-    CK_RV rv = enter(MOCK_LOGIN);
+    CK_RV rv = mock_enter(MOCK_LOGIN);
     session *s;
 
     (void)user;
     if (rv != CKR_OK)
         return rv;
     if (!pin) {
-        atomic_fetch_add(&state->null_pins, 1);
+        atomic_fetch_add(&mock_state->null_pins, 1);
         return CKR_ARGUMENTS_BAD;
     }
-    pthread_mutex_lock(&lock);
-    s = find(handle);
+    pthread_mutex_lock(&mock_lock);
+    s = mock_session(handle);
     rv = s ? log_in(s, pin, len) : CKR_SESSION_HANDLE_INVALID;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&mock_lock);
     return rv;
 }
 
@@ -311,172 +299,12 @@ static CK_RV mock_Logout(CK_SESSION_HANDLE handle)
 {
     session *s;
 
-    pthread_mutex_lock(&lock);
-    s = find(handle);
+    pthread_mutex_lock(&mock_lock);
+    s = mock_session(handle);
     if (s)
-        logged_in[s->slot] = 0;
-    pthread_mutex_unlock(&lock);
+        mock_logged_in[s->slot] = 0;
+    pthread_mutex_unlock(&mock_lock);
     return s ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
-}
-
-/* ---- objects: the handle of key n of every token is FIRST_KEY + n ---- */
-
-static CK_RV mock_FindObjectsInit(CK_SESSION_HANDLE handle, CK_ATTRIBUTE *template, CK_ULONG count)
-{
-    CK_RV rv = enter(MOCK_FIND_INIT);
-    session *s = find(handle);
-
-    if (rv != CKR_OK)
-        return rv;
-    if (!s)
-        return CKR_SESSION_HANDLE_INVALID;
-    if (s->finding)
-        return CKR_OPERATION_ACTIVE;
-    s->finding = 1;
-    s->found_from = 0;
-    s->found_until = logged_in[s->slot] ? (CK_ULONG)atomic_load(&state->keys) : 0;
-    for (CK_ULONG i = 0; i < count; i++) {
-        const CK_ATTRIBUTE *a = &template[i];
-
-        if (a->type == CKA_LABEL && (a->ulValueLen != 1 || memcmp(a->pValue, "k", 1) != 0))
-            s->found_until = 0;
-        if (a->type == CKA_ID && a->ulValueLen == 1) {
-            CK_ULONG n = *(CK_BYTE *)a->pValue;
-
-            s->found_from = n - 1;
-            s->found_until = n <= s->found_until ? n : n - 1;
-        }
-    }
-    return CKR_OK;
-}
-
-static CK_RV mock_FindObjects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *out, CK_ULONG max, CK_ULONG *count)
-{
-    CK_RV rv = enter(MOCK_FIND);
-    session *s = find(handle);
-
-    if (rv != CKR_OK)
-        return rv;
-    if (!s || !s->finding)
-        return CKR_OPERATION_NOT_INITIALIZED;
-    for (*count = 0; *count < max && s->found_from < s->found_until; (*count)++)
-        out[*count] = FIRST_KEY + s->found_from++;
-    return CKR_OK;
-}
-
-static CK_RV mock_FindObjectsFinal(CK_SESSION_HANDLE handle)
-{
-    session *s = find(handle);
-
-    if (!s)
-        return CKR_SESSION_HANDLE_INVALID;
-    s->finding = 0;
-    return CKR_OK;
-}
-
-static CK_RV mock_GetAttributeValue(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template,
-                                    CK_ULONG count)
-{
-    (void)handle;
-    (void)object;
-    for (CK_ULONG i = 0; i < count; i++)
-        template[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
-    return CKR_ATTRIBUTE_TYPE_INVALID;
-}
-
-/* ---- MACs ---- */
-
-static const EVP_MD *digest_of(CK_MECHANISM_TYPE type)
-{
-    switch (type) {
-    case CKM_SHA256_HMAC:
-        return EVP_sha256();
-    case CKM_SHA384_HMAC:
-        return EVP_sha384();
-    case CKM_SHA512_HMAC:
-        return EVP_sha512();
-    default:
-        return NULL;
-    }
-}
-
-/* What both halves of a MAC begin with: the session is this caller's alone. */
-static CK_RV begin(enum mock_call call, CK_SESSION_HANDLE handle, session **out)
-{
-    CK_RV rv = enter(call);
-    session *s;
-
-    if (rv != CKR_OK)
-        return rv;
-    if (!initialized)
-        return CKR_CRYPTOKI_NOT_INITIALIZED;
-    pthread_mutex_lock(&lock);
-    s = find(handle);
-    if (s && !logged_in[s->slot])
-        rv = CKR_USER_NOT_LOGGED_IN;
-    pthread_mutex_unlock(&lock);
-    if (!s)
-        return CKR_SESSION_HANDLE_INVALID;
-    if (atomic_fetch_add(&s->busy, 1) > 0)
-        atomic_fetch_add(&state->collisions, 1);
-    if (is_lost()) {
-        if (call == MOCK_SIGN)
-            atomic_fetch_add(&state->signs_while_lost, 1);
-        if (call == MOCK_SIGN || !atomic_load(&state->is_tpm))
-            rv = atomic_load(&state->lost_rv);
-    }
-    *out = s;
-    if (rv != CKR_OK)
-        atomic_fetch_sub(&s->busy, 1);
-    return rv;
-}
-
-static CK_RV mock_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key)
-{
-    session *s = NULL;
-    CK_RV rv = begin(MOCK_SIGN_INIT, handle, &s);
-
-    if (rv != CKR_OK)
-        return rv;
-    if (s->signing)
-        rv = CKR_OPERATION_ACTIVE;
-    else if (key < FIRST_KEY || key >= FIRST_KEY + (CK_ULONG)atomic_load(&state->keys))
-        rv = CKR_KEY_HANDLE_INVALID;
-    else if (!digest_of(mechanism->mechanism))
-        rv = CKR_MECHANISM_INVALID;
-    if (rv == CKR_OK) {
-        s->signing = 1;
-        s->mechanism = mechanism->mechanism;
-    }
-    atomic_fetch_sub(&s->busy, 1);
-    return rv;
-}
-
-static CK_RV mock_Sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len)
-{
-    unsigned char key[MOCK_KEY_SIZE];
-    unsigned int mac_len = 0;
-    session *s = NULL;
-    CK_RV rv = begin(MOCK_SIGN, handle, &s);
-
-    if (rv != CKR_OK) {
-        if (s)
-            s->signing = 0;
-        return rv;
-    }
-    if (!s->signing) {
-        atomic_fetch_sub(&s->busy, 1);
-        return CKR_OPERATION_NOT_INITIALIZED;
-    }
-    if (atomic_load(&state->sign_us) > 0)
-        usleep((unsigned)atomic_load(&state->sign_us));
-    memcpy(key, MOCK_KEY, sizeof(key));
-    key[0] = (unsigned char)(key[0] + atomic_load(&state->key_seed));
-    HMAC(digest_of(s->mechanism), key, sizeof(key), data, len, out, &mac_len);
-    *out_len = mac_len - (CK_ULONG)atomic_load(&state->mac_short);
-    s->signing = 0;
-    atomic_fetch_sub(&s->busy, 1);
-    return CKR_OK;
 }
 
 /* ---- the table ---- */
