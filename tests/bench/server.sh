@@ -1,9 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# server.sh: what verification costs on a live ekmotpd, beside no authentication, mutual TLS, ES256 and nginx
+# server.sh: verification on ekmotpd beside none, mutual TLS, ES256 per request, nginx
 #
-# usage: server.sh BUILD-FOLDER
+# usage: server.sh BUILD-FOLDER; EKMOTP_BENCH_ROUNDS and EKMOTP_BENCH_SECONDS as in server.py
 set -eu -o pipefail
 
-exec make -s -C "$1" bench-server
+top=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$1"
+make -s tests/bench/load tests/bench/server_variant tests/bench/count_calls.la server/ekmotpd >/dev/null
+exec "$top/tests/bench/server.py"

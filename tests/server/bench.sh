@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# server_smoke.sh: the server's benchmark still runs, and one connection costs one exporter call and one
+# bench.sh: the server's benchmark still runs, and one connection costs one exporter call and one
 # channel secret. Figures of a busy machine judge nothing here.
 #
 # shellcheck source=tests/lib/test.sh
