@@ -141,10 +141,18 @@ void ek_front_client_send(front *f, front_client *c, const ek_wire_message *m);
 void ek_front_client_error(front *f, front_client *c, uint32_t id, int code, const char *text);
 void ek_front_accept(front *f);
 
+/* front_keys.c */
+/* The key of a URI and a hash, new where it is not there. Not held yet. NULL and err: no room, no memory. */
+front_key *ek_front_key_find_or_add(front *f, const char *uri, ekmotp_hash hash, ekmotp_error *err);
+/* One handle or request less holds the key; the last one's end forgets it, unless a shared agent stays warm.
+ */
+void ek_front_key_unref(front *f, front_key *k);
+/* Has the worker forget the open key. */
+void ek_front_key_send_close(front *f, const front_key *k);
+
 /* front_key.c */
 void ek_front_key_open(front *f, front_client *c, const ek_wire_message *m);
 void ek_front_key_mac(front *f, front_client *c, const ek_wire_message *m);
-void ek_front_key_unref(front *f, front_key *k);
 /* What a worker, or the lack of one, answered to the front's own OPEN. */
 void ek_front_key_opened(front *f, front_key *k, const ek_wire_message *reply);
 void ek_front_key_failed(front *f, front_key *k, int code, const char *text);

@@ -15,89 +15,6 @@
 #define RETRY_MIN_MS 100
 #define RETRY_MAX_MS 5000
 
-/* Has the worker forget the key. */
-static void send_close(front *f, const front_key *k)
-{
-    ek_wire_message m = {.type = EK_WIRE_CLOSE, .timeout_ms = EK_FRONT_OPEN_MIN_MS};
-    front_request *r = ek_front_request_new(f, NULL, &m, NULL);
-
-    if (!r)
-        return;
-    r->close_key = k->handle;
-    ek_front_worker_ask(f, k->worker, r);
-}
-
-static void key_free(front *f, front_key *k)
-{
-    if (k->state == FRONT_KEY_OPEN)
-        send_close(f, k);
-    TAILQ_REMOVE(&f->keys, k, link);
-    f->key_count--;
-    ek_secret_free(&k->candidate);
-    free(k->uri);
-    free(k->token);
-    free(k->module);
-    free(k);
-}
-
-/* Makes room by forgetting a key that nobody has open. A shared agent keeps those as long as it can. */
-static int make_room(front *f)
-{
-    front_key *k;
-
-    if (f->key_count < EK_FRONT_KEYS_MAX)
-        return 1;
-    TAILQ_FOREACH(k, &f->keys, link)
-    {
-        if (k->refs > 0)
-            continue;
-        key_free(f, k);
-        return 1;
-    }
-    return 0;
-}
-
-static front_key *find_or_add(front *f, const char *uri, ekmotp_hash hash, ekmotp_error *err)
-{
-    front_key *k;
-
-    TAILQ_FOREACH(k, &f->keys, link)
-    if (k->hash == hash && strcmp(k->uri, uri) == 0)
-        return k;
-    if (!make_room(f)) {
-        ekmotp_error_set(err, EKMOTP_E_LIMIT, "agent: %d keys are open already", EK_FRONT_KEYS_MAX);
-        return NULL;
-    }
-    k = calloc(1, sizeof(*k));
-    if (k) {
-        k->uri = strdup(uri);
-        k->token = ek_uri_text_token(uri);
-        k->module = ek_uri_text_module(uri);
-    }
-    if (!k || !k->uri || !k->token || !k->module) {
-        if (k) {
-            free(k->uri);
-            free(k->token);
-            free(k->module);
-        }
-        free(k);
-        ekmotp_error_set(err, EKMOTP_E_NOMEM, "agent: out of memory");
-        return NULL;
-    }
-    k->hash = hash;
-    TAILQ_INIT(&k->waiting);
-    TAILQ_INSERT_TAIL(&f->keys, k, link);
-    f->key_count++;
-    return k;
-}
-
-void ek_front_key_unref(front *f, front_key *k)
-{
-    /* A shared agent stays warm; a private one has one user, who is done with the key. */
-    if (--k->refs == 0 && (!f->options->shared || k->probe_len == 0))
-        key_free(f, k);
-}
-
 /* Gives a client that asked to open the key its handle. */
 static void grant(front *f, front_request *r, uint8_t flags)
 {
@@ -247,7 +164,7 @@ void ek_front_key_opened(front *f, front_key *k, const ek_wire_message *reply)
     k->state = FRONT_KEY_OPEN;
     k->handle = reply->key;
     if (k->probe_len > 0 && !ek_equal(k->probe, reply->data, k->probe_len)) {
-        send_close(f, k);
+        ek_front_key_send_close(f, k);
         ek_front_key_failed(
             f, k, EKMOTP_E_TOKEN_CHANGED,
             "agent: after the token came back the key gives another MAC; the token or the key was "
@@ -329,7 +246,7 @@ void ek_front_key_open(front *f, front_client *c, const ek_wire_message *m)
     else
         rc = check_uri(uri, &err);
     if (rc == 0) {
-        k = find_or_add(f, uri, (ekmotp_hash)m->hash, &err);
+        k = ek_front_key_find_or_add(f, uri, (ekmotp_hash)m->hash, &err);
         rc = k ? choose_pin(f, k, m, &pin, &err) : err.code;
     }
     free(uri);
