@@ -3,6 +3,7 @@
  * row.c: what every token must do, for the shell tests of this folder. One step in one process:
  *
  *   row import URI KEYFILE [HASH]     puts the key in (C_CreateObject)
+ *   row unsafe URI                    makes a key as no key should be: public, readable, extractable
  *   row suite URI KEYFILE [HASH]      MACs of every length, threads, a logout, a fork: all right
  *   row open URI                      opens the key; prints "opened", or the code and the message
  *   row stream URI KEYFILE COUNT      until COUNT MACs were made by 4 threads, whatever happens to the token;
@@ -18,6 +19,8 @@
 #include "lib/common/base64.h"
 #include "lib/common/file.h"
 #include "p11/admin.h"
+#include "p11/pin.h"
+#include "p11/token.h"
 
 #include <p11-kit/p11-kit.h>
 #include <signal.h>
@@ -66,6 +69,44 @@ static int import(const char *uri, const char *path, ekmotp_hash hash)
     return admin("import", uri, text, hash);
 }
 
+static int make_unsafe(const char *text)
+{
+    CK_OBJECT_CLASS class = CKO_SECRET_KEY;
+    CK_KEY_TYPE type = CKK_GENERIC_SECRET;
+    CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+    CK_BYTE value[32] = {1};
+    CK_ATTRIBUTE template[] = {
+        {CKA_CLASS, &class, sizeof(class)}, {CKA_KEY_TYPE, &type, sizeof(type)},
+        {CKA_TOKEN, &yes, sizeof(yes)},     {CKA_PRIVATE, &no, sizeof(no)},
+        {CKA_SENSITIVE, &no, sizeof(no)},   {CKA_EXTRACTABLE, &yes, sizeof(yes)},
+        {CKA_SIGN, &yes, sizeof(yes)},      {CKA_VALUE, value, sizeof(value)},
+        {CKA_LABEL, "unsafe", 6},
+    };
+    CK_SESSION_HANDLE session;
+    CK_OBJECT_HANDLE object;
+    ek_modules modules = {0};
+    ekmotp_error err = {0};
+    ek_token token = {0};
+    ek_secret *pin = NULL;
+    ek_uri *uri = NULL;
+    CK_RV rv;
+
+    if (ek_uri_parse(text, &uri, &err) != 0 || ek_modules_open(uri, &modules, &err) != 0 ||
+        ek_token_find(uri, &modules, &token, &err) != 0 ||
+        ek_token_session(&token, CKF_RW_SESSION, &session, &err) != 0 ||
+        ek_pin_get(uri, NULL, "row", &pin, &err) != 0 || ek_token_login(&token, session, pin, &err) != 0) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    rv = ek_module_functions(token.module)
+             ->C_CreateObject(session, template, sizeof(template) / sizeof(template[0]), &object);
+    ek_secret_free(&pin);
+    ek_token_clear(&token);
+    ek_modules_close(&modules);
+    ek_uri_free(&uri);
+    return rv == CKR_OK ? 0 : 1;
+}
+
 static int open_only(const char *uri)
 {
     ekmotp_error err = {0};
@@ -95,12 +136,14 @@ int main(int argc, char **argv)
         hash = EKMOTP_HASH_SHA256;
     if (strcmp(verb, "import") == 0 && argc >= 4)
         return import(argv[2], argv[3], hash);
+    if (strcmp(verb, "unsafe") == 0)
+        return make_unsafe(argv[2]);
     if (strcmp(verb, "suite") == 0 && argc >= 4)
         return row_suite(argv[2], argv[3], hash);
     if (strcmp(verb, "stream") == 0 && argc == 5)
         return row_stream(argv[2], argv[3], atoi(argv[4]));
     if (strcmp(verb, "open") == 0)
         return open_only(argv[2]);
-    fprintf(stderr, "usage: row import|suite|stream|open URI ...\n");
+    fprintf(stderr, "usage: row import|unsafe|suite|stream|open URI ...\n");
     return 2;
 }
