@@ -65,5 +65,5 @@ bad 6 'no server proof' -L --require-server-proof "$here/redirect?to=/get&bare=1
 same "requests after it" "$(($(sent here | wc -w) - before))" 1
 
 # Never to http, never for ever.
-bad 4 'http' -L "$here/redirect?to=http://localhost:1/get"
+bad 4 'not supported|disabled' -L "$here/redirect?to=http://localhost:1/get"
 bad 4 'redirects' -L "$here/around"
