@@ -16,7 +16,7 @@ extern "C" {
 /*
  * Asks a person or a file for a PIN: writes up to size bytes to pin and returns their number, or a
  * negative EKMOTP_E_*. token is the label of the one token that matched. Called at most once per opened
- * key: a PIN is never tried twice.
+ * key, and only while it is being opened: a PIN is never tried twice.
  */
 typedef int (*ekmotp_pin_callback)(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err);
 
