@@ -4,6 +4,7 @@
 #include "config.h"
 #endif
 #include "client/command.h"
+#include "lib/common/streams.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -96,6 +97,8 @@ int main(int argc, char **argv)
 {
     const command *found;
 
+    if (ek_streams_open() != 0)
+        return EK_EXIT_INTERNAL;
     harden();
     if (argc < 2) {
         print_help(stderr);

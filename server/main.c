@@ -3,6 +3,7 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
+#include "lib/common/streams.h"
 #include "server/command.h"
 
 #include <stddef.h>
@@ -46,6 +47,8 @@ static void print_help(FILE *to)
 
 int main(int argc, char **argv)
 {
+    if (ek_streams_open() != 0)
+        return EK_EXIT_FAILED;
     if (argc < 2) {
         print_help(stderr);
         return EK_EXIT_USAGE;

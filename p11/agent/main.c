@@ -2,6 +2,7 @@
 /* main.c: ekmotp-agent, the only process of ekmotp that loads PKCS#11 modules. */
 #include "config.h"
 
+#include "lib/common/streams.h"
 #include "p11/agent/harden.h"
 #include "p11/agent/listen.h"
 #include "p11/agent/options.h"
@@ -188,6 +189,8 @@ int main(int argc, char **argv)
     static const struct argp argp = {arguments, parse, NULL, doc, NULL, NULL, NULL};
     command c = {{0}, 0, 0};
 
+    if (ek_streams_open() != 0)
+        return EXIT_FAILURE;
     argp_err_exit_status = 2;
     argp_parse(&argp, argc, argv, 0, NULL, &c);
     if (ek_harden_process() != 0) {
