@@ -19,6 +19,7 @@ void ek_answer_init(ek_answer *answer, const ek_answer_options *options)
 
 static void begin_head(ek_answer *answer)
 {
+    answer->in_head = 0;
     answer->head_done = 0;
     answer->status = 0;
     answer->head_len = 0;
@@ -114,7 +115,9 @@ static int read_field(ek_answer *answer, const char *line, size_t len)
         answer->info_len = value_len <= sizeof(answer->info) ? value_len : 0;
         memcpy(answer->info, value, answer->info_len);
     } else if (is_field(line, len, "WWW-Authenticate", &value, &value_len)) {
-        answer->challenged |= value_len >= strlen(SCHEME) && strncasecmp(value, SCHEME, strlen(SCHEME)) == 0;
+        answer->challenged |= value_len >= strlen(SCHEME) &&
+                              strncasecmp(value, SCHEME, strlen(SCHEME)) == 0 &&
+                              (value_len == strlen(SCHEME) || strchr(" \t,", value[strlen(SCHEME)]));
     }
     if (!answer->options.include)
         return 0;
@@ -152,6 +155,7 @@ static int end_head(ek_answer *answer)
 {
     int rc = 0;
 
+    answer->in_head = 0;
     answer->head_done = 1;
     /* 1xx are not the answer yet (RFC 9110 section 15.2); 101 would be its end. */
     if (answer->status < 100 || answer->status >= 200 || answer->status == 101)
@@ -169,10 +173,12 @@ size_t ek_answer_header(char *line, size_t size, size_t count, void *arg)
 
     if (len == 0)
         return 0;
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+    /* Only the first line is one: a field whose name begins the same must not replace the status. */
+    if (!answer->in_head && len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
         const char *space = memchr(line, ' ', len);
 
         begin_head(answer);
+        answer->in_head = 1;
         answer->status = space ? strtol(space, NULL, 10) : 0;
         /* What was sent is answered: if libcurl sends again, it asks for new credentials first. */
         ek_binding_sent(answer->options.binding);
@@ -187,6 +193,14 @@ size_t ek_answer_header(char *line, size_t size, size_t count, void *arg)
         rc = read_field(answer, line, len);
     }
     return rc == 0 ? len : 0;
+}
+
+int ek_answer_check(const ek_answer *answer, long status, ekmotp_error *err)
+{
+    if (!answer->options.require_server_proof || answer->proof == EK_SERVER_PROOF_GOOD ||
+        (status == 401 && answer->status == 401 && answer->withheld))
+        return 0;
+    return ekmotp_error_set(err, EKMOTP_E_SERVER_PROOF, "the answer ended without a server proof");
 }
 
 size_t ek_answer_body(char *bytes, size_t size, size_t count, void *arg)

@@ -36,6 +36,7 @@ typedef struct ek_answer {
     char *held_bytes;
     size_t held_len;
     /* the header that is being read, or was read last */
+    int in_head; /* between its first line and the empty one */
     int head_done;
     long status;
     char *head; /* its lines, where they are to be written */
@@ -53,6 +54,12 @@ typedef struct ek_answer {
 void ek_answer_init(ek_answer *answer, const ek_answer_options *options);
 /* Before each transfer. */
 void ek_answer_begin(ek_answer *answer);
+/*
+ * After a transfer that libcurl calls complete, with the status that libcurl saw: EKMOTP_E_SERVER_PROOF where
+ * a proof is required and neither it nor a refusal was seen, however the lines of the answer were read.
+ */
+int ek_answer_check(const ek_answer *answer, long status, ekmotp_error *err)
+    __attribute__((warn_unused_result));
 /* After each transfer: writes what was held, also of an answer that broke off. EKMOTP_E_IO. */
 int ek_answer_end(ek_answer *answer, ekmotp_error *err) __attribute__((warn_unused_result));
 /* Releases what the answer holds. */

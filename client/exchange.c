@@ -143,12 +143,14 @@ static int judge_status(ek_exchange *x)
     else
         ekmotp_error_set(
             &x->err, EKMOTP_E_INVAL,
-            "refused (401): unknown client id, wrong key, a profile that is not offered, or something "
-            "that intercepts TLS; the server's log says which");
+            "refused (401): unknown client id, wrong key, a profile that is not offered, %sor something "
+            "that intercepts TLS; the server's log says which",
+            x->request->options.carrier == EK_CARRIER_HEADER ? "" : "claims that the server does not take, ");
     return EK_EXIT_REFUSED;
 }
 
-/* Writes the report of a request; it fails only where all else went well. */
+/* Writes the report of a request; that it cannot be written is the exit code only where all else went well.
+ */
 static int report(ek_exchange *x, int exit_code)
 {
     const ek_report line = {.options = &x->request->options,
@@ -160,16 +162,15 @@ static int report(ek_exchange *x, int exit_code)
                             .error = x->err.message};
     ekmotp_error err = {0};
 
-    if (!x->request->report || ek_report_write(x->request->report, &line, &err) == 0 ||
-        exit_code != EK_EXIT_OK)
+    if (!x->request->report || ek_report_write(x->request->report, &line, &err) == 0)
         return exit_code;
     ek_request_fail(x->request, &err);
-    return EK_EXIT_INTERNAL;
+    return exit_code == EK_EXIT_OK ? EK_EXIT_INTERNAL : exit_code;
 }
 
 int ek_exchange_end(ek_exchange *x, CURLcode code)
 {
-    int rc = ek_transfer_end(code, x->detail, x->binding, &x->answer, &x->err);
+    int rc = ek_transfer_end(x->curl, code, x->detail, x->binding, &x->answer, &x->err);
 
     tell_connection(x);
     tell_derived(x);

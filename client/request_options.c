@@ -181,7 +181,7 @@ static error_t parse_way(int key, char *arg, struct argp_state *state, ek_reques
         set_version(state, &options->http, CURL_HTTP_VERSION_2TLS, "--http1.1, --http2");
         return 0;
     case OPT_CONNECT_TO:
-        ek_value_append(state, &options->connect_to, arg);
+        ek_value_connect_to(state, options, arg);
         return 0;
     case OPT_RESOLVE:
         ek_value_append(state, &options->resolve, arg);

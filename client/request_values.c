@@ -38,6 +38,42 @@ void ek_value_append(struct argp_state *state, struct curl_slist **list, const c
     *list = longer;
 }
 
+/* The length of a host name, or of an IPv6 address in brackets; a bracket that is not closed: -1. */
+static ssize_t host_length(const char *text)
+{
+    const char *end = text[0] == '[' ? strchr(text, ']') : text + strcspn(text, ":");
+
+    if (!end)
+        return -1;
+    return end - text + (*end == ']');
+}
+
+static ssize_t port_length(const char *text)
+{
+    char *end;
+    size_t digits = strspn(text, "0123456789");
+
+    return digits == 0 || (digits < 6 && strtoul(text, &end, 10) <= 65535) ? (ssize_t)digits : -1;
+}
+
+void ek_value_connect_to(struct argp_state *state, ek_request_options *options, const char *text)
+{
+    const char *at = text;
+
+    for (int part = 0; at && part < 4; part++) {
+        ssize_t len = part % 2 == 0 ? host_length(at) : port_length(at);
+
+        if (len < 0 || at[len] != (part < 3 ? ':' : '\0'))
+            at = NULL;
+        else
+            at += len + (part < 3);
+    }
+    if (!at)
+        argp_error(state, "--connect-to '%.100s': give HOST1:PORT1:HOST2:PORT2, IPv6 addresses in brackets",
+                   text);
+    ek_value_append(state, &options->connect_to, text);
+}
+
 void ek_value_header(struct argp_state *state, ek_request_options *options, const char *line)
 {
     /* Ours alone: two of them would be refused, or worse. */

@@ -143,10 +143,11 @@ int ek_transfer_begin(CURL *curl, const char *url, const ek_origin *origin, ek_b
     return 0;
 }
 
-int ek_transfer_end(CURLcode code, const char *detail, ek_binding *binding, ek_answer *answer,
+int ek_transfer_end(CURL *curl, CURLcode code, const char *detail, ek_binding *binding, ek_answer *answer,
                     ekmotp_error *err)
 {
     int rc = ek_answer_end(answer, err);
+    long status = 0;
 
     ek_binding_end(binding);
     if (code != CURLE_OK)
@@ -155,5 +156,7 @@ int ek_transfer_end(CURLcode code, const char *detail, ek_binding *binding, ek_a
     if (rc == 0 && !ek_binding_last(binding)->called)
         rc = ekmotp_error_set(err, EKMOTP_E_CHANNEL_EXPORT,
                               "libcurl sent the request without asking for a proof");
+    if (rc == 0 && curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK)
+        rc = ek_answer_check(answer, status, err);
     return rc;
 }

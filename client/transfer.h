@@ -21,7 +21,7 @@ int ek_transfer_begin(CURL *curl, const char *url, const ek_origin *origin, ek_b
  * failed, EKMOTP_E_SERVER_PROOF, what made the binding abort, or EKMOTP_E_CHANNEL_EXPORT for every other
  * failure of TLS or the network. detail is what libcurl wrote into the error buffer.
  */
-int ek_transfer_end(CURLcode code, const char *detail, ek_binding *binding, ek_answer *answer,
+int ek_transfer_end(CURL *curl, CURLcode code, const char *detail, ek_binding *binding, ek_answer *answer,
                     ekmotp_error *err) __attribute__((warn_unused_result));
 
 #endif

@@ -52,6 +52,16 @@ body ""
 good "$url/trailer"
 body ok
 
+# A field that begins as a status line does is no refusal, which would need no proof.
+for line in 'HTTP/1.1%20401:%20x' 'HTTP/x:%20401' 'HTTP/1.1%20100:%20x'; do
+    bad 6 'no server proof' --require-server-proof "$url/status-field?line=$line"
+    body ""
+    good "$url/status-field?line=$line"
+    body ok
+done
+bad 6 'no server proof' --require-server-proof "$url/status-trailer"
+body ""
+
 # The body of an answer that breaks off was proved, the exit code tells of the rest.
 bad 4 'cut|closed|transfer|outstanding|bytes' --require-server-proof "$url/cut"
 body half
@@ -87,6 +97,20 @@ body ""
 bad 5 'refused \(401\): unknown' --require-server-proof -i "$url/refuse"
 body ""
 bad 5 'not by an ekmotp server' "$url/refuse-other"
+echo '{}' >"$tmp/claims"
+bad 5 'claims that the server does not take' --carrier jws --claims "$tmp/claims" "$url/refuse"
+bad 5 'profile that is not offered, or something' "$url/refuse"
+
+# Closed standard streams: the answer is not written to whatever got descriptor 1.
+exits 7 "$EKMOTP" request --id client1 --key "file:$tmp/key" --cacert "$ca" "$url/get" 2>"$tmp/messages" >&-
+has "$tmp/messages" 'cannot be written: Bad file descriptor'
+exits 7 "$EKMOTP" request --id client1 --key "file:$tmp/key" --cacert "$ca" "$url/get" <&- >&- 2>&-
+"$EKMOTP" request --id client1 --key "file:$tmp/key" --cacert "$ca" "$url/get" -o "$tmp/out" <&- >&- 2>&-
+same "body" "$(cat "$tmp/out")" ok
+
+# A report is JSON, whatever bytes are in the URL and wherever a redirect leads.
+bad 5 refused "$url/refuse?"$'\xff'
+report 'r["url"]' "$url/refuse?%FF"
 (umask 077 && head -c 32 /dev/urandom >"$tmp/other.key")
 exits 5 "$EKMOTP" request --id client1 --key "file:$tmp/other.key" --cacert "$ca" "$url/get" >"$tmp/body" 2>&1
 exits 5 "$EKMOTP" request --id client2 --key "file:$tmp/key" --cacert "$ca" "$url/get" >"$tmp/body" 2>&1

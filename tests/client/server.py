@@ -182,6 +182,15 @@ class Exchange:
         self.send("200 OK", ["Authentication-Info: " + info])
         return True
 
+    def do_status_field(self, query, fields, body, info):
+        """A field that looks like the first line of a refusal, and no proof."""
+        self.send("200 OK", [query["line"]])
+        return True
+
+    def do_status_trailer(self, query, fields, body, info):
+        self.send("200 OK", ["Transfer-Encoding: chunked"], b"2\r\nok\r\n0\r\nHTTP/1.1 401: x\r\n\r\n", False)
+        return True
+
     def do_cut(self, query, fields, body, info):
         """A good header, and less body than it says."""
         self.send("200 OK", ["Authentication-Info: " + info, "Content-Length: 100"], b"half", False)

@@ -77,6 +77,13 @@ wrong 2 "no group ''" "${me[@]}" --groups '' "$url"
 wrong 2 "exclude each other" "${me[@]}" --http1.1 --http2 "$url"
 wrong 2 'no-such-file' "${me[@]}" -d "@$tmp/no-such-file" "$url"
 
+for where in '' garbage a:1:b a:1:b:2:3 a:x:b:2 a:1:b:65536 'a:1:[::1:2' a:1:::1:2; do
+    wrong 2 'give HOST1:PORT1:HOST2:PORT2' "${me[@]}" --connect-to "$where" "$url"
+done
+for where in ::127.0.0.1:1 ':::' '[::1]:443:[::1]:1'; do
+    wrong 4 connect "${me[@]}" --connect-to "$where" "$url"
+done
+
 # Fields that are ours, or none.
 for field in 'Authorization: Basic abc' 'authorization;' 'AUTHORIZATION:' 'client: me' 'ApiKey: x'; do
     wrong 2 'carries the proof and cannot be set' "${me[@]}" -H "$field" "$url"
