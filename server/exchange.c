@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/exchange.h"
 
-#include "lib/common/base64.h"
 #include "server/answer.h"
 #include "server/authenticate.h"
 #include "server/content.h"
+#include "server/request_log.h"
 
 #include <event2/buffer.h>
 #include <stdlib.h>
@@ -13,83 +13,6 @@
 #define OUTPUT_MAX 16384   /* bytes that may wait for a slow reader before the next request is looked at */
 #define REQUESTS_A_TURN 32 /* pipelined requests of one connection before others have their turn */
 #define RETRY_AFTER 5      /* seconds */
-
-/* ---- the log ---- */
-
-static ek_log_level level_of(int status, const ekmotp_verdict *verdict)
-{
-    if (status >= 500)
-        return EK_LOG_ERROR;
-    if (status == 401 && verdict && verdict->reason != EKMOTP_REASON_NO_CREDENTIALS)
-        return EK_LOG_WARNING;
-    return EK_LOG_INFO;
-}
-
-static void log_verdict(ek_log_line *line, const ekmotp_verdict *verdict)
-{
-    const char *reason = ekmotp_reason_name(verdict->reason);
-
-    ek_log_string(line, "reason", reason ? reason : "unknown");
-    if (verdict->reason != EKMOTP_REASON_OK && verdict->reason != EKMOTP_REASON_NO_CREDENTIALS)
-        ek_log_string(line, "why", ekmotp_reason_text(verdict->reason));
-    if (verdict->id_len > 0) {
-        ek_log_bytes(line, "client", verdict->id, verdict->id_len);
-        ek_log_string(line, "profile", ekmotp_profile_name(verdict->profile));
-    }
-    if (verdict->n > 0)
-        ek_log_number(line, "n", verdict->n);
-    if (verdict->detail.message[0])
-        ek_log_string(line, "detail", verdict->detail.message);
-}
-
-/* Without the query, which may hold what is nobody's business. */
-static void log_target(ek_log_line *line, const ek_head *head)
-{
-    const char *query = memchr(head->target.at, '?', head->target.len);
-    size_t len = query ? (size_t)(query - head->target.at) : head->target.len;
-
-    ek_log_text(line, "method", head->method.at, head->method.len);
-    ek_log_text(line, "path", head->target.at, len < 256 ? len : 256);
-}
-
-static void log_request(const ek_connection *c, const ek_head *head, int status,
-                        const ekmotp_verdict *verdict, const char *why)
-{
-    ek_log_line line;
-
-    if (!ek_log_enabled(level_of(status, verdict)))
-        return;
-    ek_log_begin(&line, level_of(status, verdict), "request");
-    ek_log_string(&line, "peer", c->peer);
-    ek_log_number(&line, "connection", c->serial);
-    ek_log_number(&line, "status", (uint64_t)status);
-    if (verdict)
-        log_verdict(&line, verdict);
-    if (why)
-        ek_log_string(&line, "why", why);
-    if (head) {
-        log_target(&line, head);
-    }
-    ek_log_end(&line);
-}
-
-/* --show-derived: the value that this request was let in on. */
-static void show_derived(const ek_connection *c, const ekmotp_verdict *verdict)
-{
-    ek_base64_kind kind = verdict->profile == EKMOTP_PROFILE_V1 ? EK_BASE64URL : EK_BASE64;
-    char text[EK_BASE64_SIZE(sizeof(verdict->proof))];
-    ek_log_line line;
-
-    if (verdict->proof_len == 0 ||
-        ek_base64_encode(kind, verdict->proof, verdict->proof_len, text, sizeof(text)) != 0)
-        return;
-    ek_log_begin(&line, EK_LOG_WARNING, "derived");
-    ek_log_number(&line, "connection", c->serial);
-    ek_log_bytes(&line, "client", verdict->id, verdict->id_len);
-    ek_log_string(&line, "profile", ekmotp_profile_name(verdict->profile));
-    ek_log_string(&line, "value", text);
-    ek_log_end(&line);
-}
 
 /* ---- answers ---- */
 
@@ -130,7 +53,7 @@ static void send_bad(ek_connection *c, const ek_head *head, int status, const ek
     ek_answer_init(&answer, status);
     answer.close = 1;
     answer.info = verdict ? verdict->authentication_info : NULL;
-    log_request(c, head, status, verdict, why);
+    ek_request_log(c, head, status, verdict, why);
     send_answer(c, NULL, &answer);
     ek_answer_clear(&answer);
 }
@@ -148,7 +71,7 @@ static void send_refusal(ek_connection *c, const ek_head *head, const ekmotp_ver
         answer.challenge = ekmotp_verifier_challenge(c->loop->shared->verifier);
     /* Nobody's body is read before it is known who sends it. */
     answer.close = head->chunked || head->content_length > 0;
-    log_request(c, head, answer.status, verdict, NULL);
+    ek_request_log(c, head, answer.status, verdict, NULL);
     send_answer(c, head, &answer);
     ek_answer_clear(&answer);
 }
@@ -161,9 +84,9 @@ static void send_content(ek_connection *c, const ek_head *head, const ekmotp_ver
 
     ek_content_answer(c->loop->shared->content, &request, &answer);
     answer.info = verdict->authentication_info;
-    log_request(c, head, answer.status, verdict, NULL);
+    ek_request_log(c, head, answer.status, verdict, NULL);
     if (c->loop->shared->config->show_derived)
-        show_derived(c, verdict);
+        ek_request_log_derived(c, verdict);
     send_answer(c, head, &answer);
     ek_answer_clear(&answer);
 }

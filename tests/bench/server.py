@@ -6,7 +6,7 @@ Each round runs every server once, in turn; the table shows medians over the rou
 alone (its threads' schedstat), so the load generator beside it does not count. "over none" is the CPU time
 per request over the same server that lets everybody in.
 
-EKMOTP_BENCH_ROUNDS (9), EKMOTP_BENCH_SECONDS (1) per run; EKMOTP_BENCH_QUICK=1 runs each once and judges nothing.
+EKMOTP_BENCH_ROUNDS (15), EKMOTP_BENCH_SECONDS (0.5) per run; EKMOTP_BENCH_QUICK=1 runs each once and judges nothing.
 """
 import glob
 import json
@@ -23,8 +23,8 @@ import time
 build = os.getcwd()
 bench = os.path.join(build, "tests", "bench")
 quick = os.environ.get("EKMOTP_BENCH_QUICK") == "1"
-rounds = 1 if quick else int(os.environ.get("EKMOTP_BENCH_ROUNDS", "9"))
-seconds = 0.3 if quick else float(os.environ.get("EKMOTP_BENCH_SECONDS", "1"))
+rounds = 1 if quick else int(os.environ.get("EKMOTP_BENCH_ROUNDS", "15"))
+seconds = 0.3 if quick else float(os.environ.get("EKMOTP_BENCH_SECONDS", "0.5"))
 tmp = tempfile.mkdtemp(prefix="ekmotp-bench.", dir="/tmp")
 running = []
 

@@ -113,6 +113,23 @@ def test_admin_is_apart():
     remote.stop()
 
 
+def test_priorities_for_the_journal():
+    """Where standard error is the journal (JOURNAL_STREAM names it), each line begins with its priority."""
+    name = path("log%d" % (Server.count + 1))
+    with open(name, "wb"):
+        st = os.stat(name)
+    own = Server(directory=directory, env={"JOURNAL_STREAM": "%d:%d" % (st.st_dev, st.st_ino)})
+    Tls(own.port).request()
+    Tls(own.port).request(authorization="EKMOTP nonsense")
+    own.wait_log("^<6>time=.* level=info event=request")
+    own.wait_log("^<4>time=.* level=warning event=request")
+    own.stop()
+    other = Server(directory=directory, env={"JOURNAL_STREAM": "1:2"})
+    Tls(other.port).request()
+    other.wait_log("^time=.* level=info event=request")
+    other.stop()
+
+
 def test_log_escapes():
     """Whoever sends a request cannot forge a line of the log."""
     import reference
