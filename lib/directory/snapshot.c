@@ -177,18 +177,19 @@ int ekmotp_snapshot_stale(ekmotp_directory *d, const ekmotp_snapshot *snapshot, 
 {
     ek_version version;
     struct stat st;
-    int rc;
+    int rc, busy;
 
     if (stat(d->file, &st) != 0)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", d->path, strerror(errno));
     if (!d->db || st.st_dev != d->dev || st.st_ino != d->ino)
         return 1;
-    /* A timer does not wait for another program's lock: it asks again. */
+    /* A timer does not wait while another program writes: it asks again, when there is something to see. */
     sqlite3_busy_timeout(d->db, 0);
     rc = ek_store_version(d, &version, err);
+    busy = sqlite3_errcode(d->db) == SQLITE_BUSY;
     sqlite3_busy_timeout(d->db, (int)d->wait_ms);
     if (rc != 0)
-        return rc;
+        return busy ? 0 : rc;
     if (d->has_refused && memcmp(&version, &d->refused, sizeof(version)) == 0)
         return 0;
     return memcmp(&version, &snapshot->version, sizeof(version)) != 0;

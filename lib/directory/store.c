@@ -241,13 +241,14 @@ static int create_file(ekmotp_directory *d, ekmotp_error *err)
 /* A connection that trusts nothing in the file and is not fooled by it. */
 static int connect_file(ekmotp_directory *d, ekmotp_error *err)
 {
+    const int flags = SQLITE_OPEN_NOMUTEX; /* one thread at a time per directory */
     /* A reader opens for writing where it may: a journal that a crash left can be rolled back then. */
-    int rc = sqlite3_open_v2(d->file, &d->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
+    int rc = sqlite3_open_v2(d->file, &d->db, SQLITE_OPEN_READWRITE | flags, NULL);
 
     if (rc == SQLITE_CANTOPEN && d->read_only) {
         sqlite3_close(d->db);
         d->db = NULL;
-        rc = sqlite3_open_v2(d->file, &d->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOFOLLOW, NULL);
+        rc = sqlite3_open_v2(d->file, &d->db, SQLITE_OPEN_READONLY | flags, NULL);
     }
     if (rc != SQLITE_OK)
         return ek_store_error(d, rc, err);

@@ -102,13 +102,28 @@ static int fill_random(uint8_t *out, size_t len)
     return RAND_priv_bytes(out, (int)len) == 1 ? 0 : EKMOTP_E_CRYPTO;
 }
 
+static EVP_CIPHER *gcm;
+static pthread_once_t gcm_once = PTHREAD_ONCE_INIT;
+
+static void fetch_gcm(void)
+{
+    gcm = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+}
+
+/* AES-256-GCM, looked up once: EVP_aes_256_gcm() has OpenSSL 3 search its providers at every use. */
+static const EVP_CIPHER *cipher(void)
+{
+    pthread_once(&gcm_once, fetch_gcm);
+    return gcm;
+}
+
 static int seal(const uint8_t key[32], const uint8_t nonce[12], const uint8_t *aad, size_t aad_len,
                 const uint8_t *plain, size_t len, uint8_t *out)
 {
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
     int n, ok;
 
-    ok = ctx && EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+    ok = ctx && cipher() && EVP_EncryptInit_ex(ctx, cipher(), NULL, key, nonce) == 1 &&
          EVP_EncryptUpdate(ctx, NULL, &n, aad, (int)aad_len) == 1 &&
          EVP_EncryptUpdate(ctx, out, &n, plain, (int)len) == 1 &&
          EVP_EncryptFinal_ex(ctx, out + n, &n) == 1 &&
@@ -127,7 +142,7 @@ static int open_sealed(const uint8_t key[32], const uint8_t nonce[12], const uin
         return EKMOTP_E_CRYPTO;
     len -= TAG_SIZE;
     ctx = EVP_CIPHER_CTX_new();
-    ok = ctx && EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key, nonce) == 1 &&
+    ok = ctx && cipher() && EVP_DecryptInit_ex(ctx, cipher(), NULL, key, nonce) == 1 &&
          EVP_DecryptUpdate(ctx, NULL, &n, aad, (int)aad_len) == 1 &&
          EVP_DecryptUpdate(ctx, out, &n, sealed, (int)len) == 1 &&
          EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, TAG_SIZE, (void *)(sealed + len)) == 1 &&

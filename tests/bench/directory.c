@@ -133,7 +133,7 @@ int main(void)
 {
     const char *wanted = getenv("EKMOTP_BENCH_CLIENTS");
     size_t many = wanted ? strtoul(wanted, NULL, 10) : 5000, lookups = wanted ? 320000 : 32000;
-    double small_hot[ROUNDS], many_hot[ROUNDS], many_random[ROUNDS], load[3], start, made;
+    double small_hot[ROUNDS], many_hot[ROUNDS], many_random[ROUNDS], load[3], cpu[3], start, made;
     ekmotp_snapshot *small = NULL, *large = NULL;
     ekmotp_directory *small_directory, *large_directory;
     ekmotp_error err = {0};
@@ -151,13 +151,16 @@ int main(void)
     for (size_t i = 0; i < 3; i++) {
         ekmotp_snapshot_free(&large);
         start = seconds(CLOCK_MONOTONIC);
+        cpu[i] = -seconds(CLOCK_THREAD_CPUTIME_ID);
         need(ekmotp_snapshot_load(large_directory, NULL, &large, &err) == 0, "load", &err);
         load[i] = seconds(CLOCK_MONOTONIC) - start;
+        cpu[i] += seconds(CLOCK_THREAD_CPUTIME_ID);
     }
     need(ekmotp_snapshot_count(large) == many, "count", NULL);
     printf("clients                            %10zu\n", many);
     printf("added in one transaction           %10.2f s\n", made);
-    printf("snapshot read (median of 3)        %10.2f s\n", median(load, 3));
+    printf("snapshot read (median of 3)        %10.2f s, of them %.2f s of CPU\n", median(load, 3),
+           median(cpu, 3));
     printf("memory per client beyond its key   %10.1f bytes (resident: %.1f)\n",
            (double)ekmotp_snapshot_memory(large) / (double)many - KEY_SIZE,
            (double)(resident_kib() - before) * 1024 / (double)many - KEY_SIZE);

@@ -4,6 +4,7 @@
 #define TESTS_DIRECTORY_FIXTURE_H
 
 #include <ekmotp/directory.h>
+#include <stdatomic.h>
 
 /* The call must give the code, and leave a message in the test's err that has the words. */
 #define refused(call, want, words)                                                                           \
@@ -40,8 +41,8 @@ int fx_has_key(const ekmotp_snapshot *snapshot, unsigned n, size_t i, unsigned k
 
 /* A token with keys "pkcs11:object=NAME": the key is NAME repeated to 32 bytes, slow. */
 typedef struct fx_token {
-    unsigned opened; /* how often a key was opened */
-    unsigned macs;
+    atomic_uint opened; /* how often a key was opened */
+    atomic_uint macs;
     int away; /* opening gives EKMOTP_E_TOKEN_AWAY */
 } fx_token;
 extern fx_token fx_the_token;

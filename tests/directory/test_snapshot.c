@@ -8,6 +8,7 @@
 #include <ekmotp/kdf.h>
 #include <ekmotp/openssl.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -158,6 +159,7 @@ START_TEST(staleness)
     ekmotp_directory *writer = fx_open("d"), *reader;
     ekmotp_directory_options options = fx_options();
     ekmotp_snapshot *s, *next;
+    sqlite3 *locker;
 
     options.read_only = 1;
     fx_add(writer, 1, 1);
@@ -172,6 +174,16 @@ START_TEST(staleness)
     ck_assert_uint_eq(ekmotp_snapshot_count(next), 2);
     ck_assert_int_eq(ekmotp_snapshot_stale(reader, next, &err), 0);
     refused(ekmotp_directory_add(reader, fx_client(3), &err), EKMOTP_E_INVAL, "read only");
+    /* While somebody writes there is nothing to see yet, and nothing is waited for; afterwards there is. */
+    ck_assert_int_eq(sqlite3_open(fx_path("d"), &locker), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(locker, "BEGIN EXCLUSIVE; PRAGMA user_version = 2", NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(ekmotp_snapshot_stale(reader, next, &err), 0);
+    refused(ekmotp_snapshot_load(reader, next, &s, &err), EKMOTP_E_IO, "another program holds it locked");
+    ck_assert_int_eq(sqlite3_exec(locker, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_close(locker), SQLITE_OK);
+    fx_add(writer, 30, 30);
+    ck_assert_int_eq(ekmotp_snapshot_stale(reader, next, &err), 1);
     /* A change through the same connection counts as well. */
     s = load(writer, NULL);
     ck_assert_int_eq(ekmotp_snapshot_stale(writer, s, &err), 0);
