@@ -64,6 +64,7 @@ typedef struct front_key {
     struct front_worker *worker; /* while OPENING or OPEN */
     uint32_t handle;             /* in the worker, while OPEN */
     ek_secret *candidate;        /* the PIN of the OPEN that is under way */
+    int other_user; /* nobody but members of the group has asked for it, so that no module-path is trusted */
     int needs_pin;
     int pin_refused; /* no more tries until somebody opens the key with another PIN */
     uint8_t probe[EKMOTP_HASH_MAX_SIZE];

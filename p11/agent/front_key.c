@@ -247,6 +247,10 @@ void ek_front_key_open(front *f, front_client *c, const ek_wire_message *m)
         rc = check_uri(uri, &err);
     if (rc == 0) {
         k = ek_front_key_find_or_add(f, uri, (ekmotp_hash)m->hash, &err);
+        if (k && k->refs == 0 && k->probe_len == 0)
+            k->other_user = 1;
+        if (k && c->own_user)
+            k->other_user = 0;
         rc = k ? choose_pin(f, k, m, &pin, &err) : err.code;
     }
     free(uri);

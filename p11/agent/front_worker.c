@@ -77,8 +77,9 @@ static int put_request(front_worker *w, front_request *r)
         m.hash = (uint8_t)r->key->hash;
         m.data = (const uint8_t *)r->key->uri;
         m.len = strlen(r->key->uri);
+        m.flags = r->key->other_user ? EK_WIRE_OTHER_USER : 0;
         if (r->key->candidate) {
-            m.flags = EK_WIRE_HAS_PIN;
+            m.flags |= EK_WIRE_HAS_PIN;
             m.data2 = r->key->candidate->bytes;
             m.len2 = r->key->candidate->len;
         }

@@ -22,7 +22,7 @@ static int is_named(const ek_agent_options *o, const char *path)
     return found;
 }
 
-int ek_module_policy_check(const ek_agent_options *o, const char *uri, ekmotp_error *err)
+int ek_module_policy_check(const ek_agent_options *o, const char *uri, int other_user, ekmotp_error *err)
 {
     char *path = NULL, *real = NULL;
     struct stat st;
@@ -36,6 +36,12 @@ int ek_module_policy_check(const ek_agent_options *o, const char *uri, ekmotp_er
     real = realpath(path, NULL);
     if (!real || stat(real, &st) != 0)
         rc = ekmotp_error_set(err, EKMOTP_E_MODULE, "module %.200s: %s", path, strerror(errno));
+    else if (!is_named(o, real) && other_user)
+        rc = ekmotp_error_set(
+            err, EKMOTP_E_AGENT_POLICY,
+            "module %.200s: members of the group may name only modules that the agent was started "
+            "with (--allow-module)",
+            path);
     else if (!is_named(o, real) && !(S_ISREG(st.st_mode) && st.st_uid == 0 && (st.st_mode & 022) == 0))
         rc = ekmotp_error_set(
             err, EKMOTP_E_AGENT_POLICY,

@@ -22,7 +22,8 @@ typedef struct shape {
 
 static const shape shapes[] = {
     {EK_WIRE_HELLO, 0, 0, 0, 0},
-    {EK_WIRE_OPEN, TIMEOUT | HASH | FLAGS | DATA16 | PIN, EK_WIRE_HAS_PIN, 1, EK_WIRE_URI_MAX},
+    {EK_WIRE_OPEN, TIMEOUT | HASH | FLAGS | DATA16 | PIN, EK_WIRE_HAS_PIN | EK_WIRE_OTHER_USER, 1,
+     EK_WIRE_URI_MAX},
     {EK_WIRE_MAC, TIMEOUT | KEY | DATA16, 0, 1, EKMOTP_MAC_MESSAGE_MAX},
     {EK_WIRE_CLOSE, KEY, 0, 0, 0},
     {EK_WIRE_STATUS, 0, 0, 0, 0},

@@ -43,6 +43,7 @@ typedef enum ek_wire_type {
 
 /* Flags, by the type that carries them. */
 #define EK_WIRE_HAS_PIN 1u       /* OPEN: a PIN follows, also when it is empty */
+#define EK_WIRE_OTHER_USER 2u    /* OPEN, from the front to a worker: not the agent's own user asks */
 #define EK_WIRE_PIN_USED 1u      /* OPENED: the token asked for the PIN */
 #define EK_WIRE_SHARED 1u        /* WELCOME */
 #define EK_WIRE_ALLOWS_COMPAT 2u /* WELCOME */

@@ -106,7 +106,7 @@ static void answer_open(ek_worker_ops *ops, const ek_wire_message *request, ek_w
     if (!uri)
         rc = ekmotp_error_set(&err, EKMOTP_E_NOMEM, "agent: out of memory");
     else
-        rc = ek_module_policy_check(ops->options, uri, &err);
+        rc = ek_module_policy_check(ops->options, uri, (request->flags & EK_WIRE_OTHER_USER) != 0, &err);
     if (rc == 0)
         rc = ekmotp_p11_key_open(uri, &o, &key, &err);
     if (rc == 0)

@@ -192,17 +192,24 @@ START_TEST(modules_of_a_shared_agent)
     close(fd);
     snprintf(uri, sizeof(uri), "pkcs11:token=a?module-path=%s", path);
     ck_assert_int_eq(chmod(path, 0666), 0);
-    ck_assert_int_eq(ek_module_policy_check(&private, uri, NULL), 0);
-    ck_assert_int_eq(ek_module_policy_check(&shared, uri, NULL), EKMOTP_E_AGENT_POLICY);
+    ck_assert_int_eq(ek_module_policy_check(&private, uri, 0, NULL), 0);
+    ck_assert_int_eq(ek_module_policy_check(&shared, uri, 0, NULL), EKMOTP_E_AGENT_POLICY);
     shared.modules = named;
     shared.module_count = 1;
-    ck_assert_int_eq(ek_module_policy_check(&shared, uri, NULL), 0);
+    ck_assert_int_eq(ek_module_policy_check(&shared, uri, 0, NULL), 0);
     shared.module_count = 0;
-    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:token=a", NULL), 0);
-    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/nonexistent/m.so", NULL),
+    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:token=a", 0, NULL), 0);
+    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/nonexistent/m.so", 0, NULL),
                      EKMOTP_E_MODULE);
-    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/", NULL), EKMOTP_E_AGENT_POLICY);
-    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/bin/true", NULL), 0);
+    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/", 0, NULL),
+                     EKMOTP_E_AGENT_POLICY);
+    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/bin/true", 0, NULL), 0);
+    /* Members of the group: only what was named. */
+    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:?module-path=/bin/true", 1, NULL),
+                     EKMOTP_E_AGENT_POLICY);
+    ck_assert_int_eq(ek_module_policy_check(&shared, "pkcs11:token=a", 1, NULL), 0);
+    shared.module_count = 1;
+    ck_assert_int_eq(ek_module_policy_check(&shared, uri, 1, NULL), 0);
     unlink(path);
 }
 END_TEST

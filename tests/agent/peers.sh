@@ -53,6 +53,8 @@ fails as '' "$python" "$tmp/wire.py" "$sock" hello 2>"$tmp/out"
 same "a member" "$(as 12 "$python" "$tmp/wire.py" "$sock" hello)" "welcome 1"
 same "a member's MAC" "$(as 12 "$python" "$tmp/wire.py" "$sock" mac "$uri" "$v1")" \
     "$("$python" "$tmp/wire.py" "$sock" mac "$uri" "$v1")"
+as 12 "$python" "$tmp/wire.py" "$sock" mac "$uri?module-path=/bin/true" "$v1" >"$tmp/out" 2>&1 || :
+has "$tmp/out" '^error -54 .*members of the group'
 for what in lock stop admin; do
     as 12 "$python" "$tmp/wire.py" "$sock" "$what" >"$tmp/out"
     has "$tmp/out" '^error -54 .*only the user that runs it'

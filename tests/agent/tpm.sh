@@ -65,3 +65,22 @@ wait "$stream" || rc=$?
 same "status of the stream while tpm2-abrmd was restarted" "$rc" 0
 has "$tmp/manager.log" '^right 1000 wrong 0 failed'
 same "lockout counter after tpm2-abrmd" "$(tpm_lockout_counter)" "$before"
+
+# The TPM itself is killed and started again, and its resource manager with it. An unclean end of a TPM counts once
+# towards its lockout; nothing that the agent does may add to that.
+rm "$tmp/status"
+STATUS=$tmp/status background "$tmp/tpm.log" "$driver" "$agent" stream "$uri" 4 1000 "$tmp/key" 55
+stream=$background_pid
+wait_for 20 test -s "$tmp/status"
+sleep 0.5
+tpm_kill
+tpm_manager_kill
+tpm_start "$tmp/tpm"
+tpm_manager_start "$tmp/tpm"
+rc=0
+wait "$stream" || rc=$?
+same "status of the stream while the TPM was restarted" "$rc" 0
+has "$tmp/tpm.log" '^right 1000 wrong 0 failed'
+counter=$(tpm_lockout_counter)
+[ "$counter" -le $((before + 1)) ] || die "the lockout counter went from $before to $counter"
+cat "$tmp"/*.log
