@@ -69,12 +69,12 @@ static int every_length(ekmotp_key *key)
     return 0;
 }
 
-static void *forty(void *ctx)
+static void *twenty(void *ctx)
 {
     ekmotp_error err = {0};
     char msg[32];
 
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 20; i++) {
         snprintf(msg, sizeof(msg), "message %d", i);
         if (mac_and_compare(ctx, (const uint8_t *)msg, strlen(msg), &err) != 0) {
             printf("in a thread: %s\n", err.message);
@@ -90,7 +90,7 @@ static int threads(ekmotp_key *key)
     void *bad = NULL, *result;
 
     for (int i = 0; i < THREADS; i++)
-        if (pthread_create(&thread[i], NULL, forty, key) != 0)
+        if (pthread_create(&thread[i], NULL, twenty, key) != 0)
             return fail("no thread", NULL);
     for (int i = 0; i < THREADS; i++) {
         pthread_join(thread[i], &result);
