@@ -79,29 +79,31 @@ static int id_text(const ekmotp_verdict *verdict, json_t **out)
     return *out ? 0 : -1;
 }
 
-/* {"client": ..., "profile": ..., "claims": ...} */
+/*
+ * {"client": ..., "profile": ..., "claims": ...}. The claims stand as they were signed: reading them again
+ * would lose what jansson has no type for, such as integers of 64 bits.
+ */
 static void answer_whoami(const ekmotp_verdict *verdict, ek_answer *answer)
 {
-    json_t *id = NULL, *all = NULL;
+    const char *claims = verdict->claims;
+    json_t *id = NULL;
     char *text = NULL;
     int rc = -1;
 
-    if (id_text(verdict, &id) == 0) {
-        all = json_pack("{s:o,s:s}", "client", id, "profile", ekmotp_profile_name(verdict->profile));
-        if (all && verdict->claims)
-            json_object_set_new(all, "claims", json_loads(verdict->claims, 0, NULL));
-        text = all ? json_dumps(all, JSON_COMPACT) : NULL;
-    }
+    if (id_text(verdict, &id) == 0)
+        text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
     answer->body = text ? evbuffer_new() : NULL;
     if (answer->body)
-        rc = evbuffer_add_printf(answer->body, "%s\n", text);
+        rc = evbuffer_add_printf(answer->body, "{\"client\":%s,\"profile\":\"%s\"%s%s}\n", text,
+                                 ekmotp_profile_name(verdict->profile), claims ? ",\"claims\":" : "",
+                                 claims ? claims : "");
     if (rc < 0) {
         ek_answer_clear(answer);
         ek_answer_init(answer, 500);
     }
     answer->type = rc < 0 ? answer->type : "application/json";
     free(text);
-    json_decref(all);
+    json_decref(id);
 }
 
 /* 1 and what follows the prefix, if the path begins with it. */

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """One refusal for every reason: the same bytes for the peer, the reason in the log and in the metrics."""
+import hmac
 import os
 
 import harness
@@ -162,6 +163,13 @@ def test_whoami():
     r = c.request("/whoami", authorization=c.proof(directory, 1))
     same("type", r.fields["content-type"], "application/json")
     same("body", r.body, b'{"client":"alice","profile":"v1"}\n')
+    # Claims are shown as they were signed, also an n that is no signed 64-bit number.
+    v1 = reference.V1(c.export, directory.keys["alice"], b"alice")
+    claims = '{"n":%d,"sub":"alice"}' % (2**64 - 2)
+    text = reference.b64url(b'{"alg":"HS256","kid":"alice"}') + "." + reference.b64url(claims.encode())
+    mac = hmac.digest(v1.jws_key(), text.encode(), "sha256")
+    r = c.request("/whoami", authorization="Bearer " + text + "." + reference.b64url(mac))
+    same("with claims", r.body, ('{"client":"alice","profile":"v1","claims":%s}\n' % claims).encode())
 
 
 def test_log_holds_no_secret():
