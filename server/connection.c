@@ -128,6 +128,8 @@ static void on_write(struct bufferevent *bev, void *arg)
         if (c->phase == EK_PHASE_IDLE && c->requests > 0)
             ek_connection_enter(c, EK_PHASE_IDLE, c->loop->shared->config->idle_timeout);
         ek_exchange_run(c);
+        if (c->loop->draining)
+            ek_connection_drain(c);
         return;
     }
     /* close_notify, and the end of our half; a close with unread input would reset what was just sent. */
@@ -222,15 +224,21 @@ fail:
     free(c);
 }
 
+void ek_connection_leave_job(ek_connection *c)
+{
+    if (!c->job)
+        return;
+    c->job->connection = NULL; /* a thread still works on the state: the job frees it */
+    c->job = NULL;
+    c->state = NULL;
+}
+
 void ek_connection_free(ek_connection *c)
 {
     ek_loop *loop = c->loop;
 
     unlink_from(c);
-    if (c->job) {
-        c->job->connection = NULL; /* a thread still works on the state: the job frees it */
-        c->state = NULL;
-    }
+    ek_connection_leave_job(c);
     ekmotp_channel_free(&c->channel);
     ekmotp_verifier_state_free(&c->state);
     ek_exchange_drop(c);
@@ -288,6 +296,8 @@ void ek_connection_sweep(ek_connection *c, uint64_t now)
     }
     if (missed == EK_DEADLINE_IDLE)
         ek_connection_finish(c); /* with a close_notify */
+    else if (missed == EK_DEADLINE_TOKEN)
+        ek_exchange_give_up(c);
     else
         ek_connection_free(c);
 }

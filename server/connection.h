@@ -73,6 +73,8 @@ void ek_connection_drain(ek_connection *c);
 
 /* For exchange.c: enters a phase that may last so many seconds. */
 void ek_connection_enter(ek_connection *c, ek_phase phase, unsigned seconds);
+/* Waits for no derive job any more; the verifier's state goes with the job. */
+void ek_connection_leave_job(ek_connection *c);
 /* Seconds that the peer has to read what is in the output buffer. */
 unsigned ek_connection_send_time(const ek_connection *c);
 /* After the last answer was written into the output buffer: sends it, then ends. */

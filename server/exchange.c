@@ -12,6 +12,7 @@
 
 #define OUTPUT_MAX 16384   /* bytes that may wait for a slow reader before the next request is looked at */
 #define REQUESTS_A_TURN 32 /* pipelined requests of one connection before others have their turn */
+#define TOKEN_GRACE 2      /* seconds beyond the time that a token has, for those who queue for it */
 #define RETRY_AFTER 5      /* seconds */
 
 /* ---- answers ---- */
@@ -70,7 +71,7 @@ static void send_refusal(ek_connection *c, const ek_head *head, const ekmotp_ver
     else
         answer.challenge = ekmotp_verifier_challenge(c->loop->shared->verifier);
     /* Nobody's body is read before it is known who sends it. */
-    answer.close = head->chunked || head->content_length > 0;
+    answer.close = head->chunked || head->content_length > 0 || !c->state;
     ek_request_log(c, head, answer.status, verdict, NULL);
     send_answer(c, head, &answer);
     ek_answer_clear(&answer);
@@ -161,7 +162,7 @@ static void start_pending(ek_connection *c, const ek_head *head, ekmotp_verdict 
 {
     if (ek_authenticate_later(c) == 0) {
         ek_count(&c->loop->counts.derives_begun);
-        ek_connection_enter(c, EK_PHASE_VERIFY, c->loop->shared->config->token_timeout * 2 + 5);
+        ek_connection_enter(c, EK_PHASE_VERIFY, c->loop->shared->config->token_timeout + TOKEN_GRACE);
         bufferevent_disable(c->bev, EV_READ);
         return;
     }
@@ -226,20 +227,39 @@ static int run_idle(ek_connection *c, struct evbuffer *in)
     return 1;
 }
 
+/* Looks at what lies in one piece first: many small requests in a row are not copied together for each. */
+static ek_head_result look_for_end(ek_connection *c, struct evbuffer *in, size_t have, const char **why)
+{
+    size_t piece = evbuffer_get_contiguous_space(in);
+    ek_head_result rc = EK_HEAD_MORE;
+
+    if (piece > have)
+        piece = have;
+    if (piece > c->scanned)
+        rc = ek_head_find_end((const char *)evbuffer_pullup(in, (ev_ssize_t)piece), piece, &c->scanned,
+                              &c->head_len, why);
+    if (rc == EK_HEAD_MORE && piece < have) {
+        const char *bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)have);
+
+        if (bytes)
+            return ek_head_find_end(bytes, have, &c->scanned, &c->head_len, why);
+        *why = "out of memory";
+        return EK_HEAD_BAD;
+    }
+    return rc;
+}
+
 static int find_head(ek_connection *c, struct evbuffer *in)
 {
     size_t max = c->loop->shared->config->header_size;
     size_t have = evbuffer_get_length(in);
-    const char *why = NULL, *bytes;
+    const char *why = NULL;
+    ek_head_result rc;
 
     if (have > max)
         have = max;
-    bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)have);
-    if (!bytes && have > 0) {
-        send_bad(c, NULL, 503, NULL, "out of memory");
-        return 0;
-    }
-    switch (ek_head_find_end(bytes, have, &c->scanned, &c->head_len, &why)) {
+    rc = look_for_end(c, in, have, &why);
+    switch (rc) {
     case EK_HEAD_OK:
         run_head(c);
         return 1;
@@ -291,6 +311,8 @@ void ek_exchange_run(ek_connection *c)
             return;
         }
         if (c->requests - before == REQUESTS_A_TURN) {
+            /* nor is more read before these are done */
+            bufferevent_disable(c->bev, EV_READ);
             bufferevent_trigger(c->bev, EV_READ, BEV_OPT_DEFER_CALLBACKS);
             return;
         }
@@ -314,8 +336,26 @@ void ek_exchange_run(ek_connection *c)
             return;
         }
     }
-    if (c->phase != EK_PHASE_CLOSING && c->phase != EK_PHASE_VERIFY)
+    if (c->phase != EK_PHASE_CLOSING && c->phase != EK_PHASE_VERIFY &&
+        !(bufferevent_get_enabled(c->bev) & EV_READ))
         bufferevent_enable(c->bev, EV_READ);
+}
+
+void ek_exchange_give_up(ek_connection *c)
+{
+    struct evbuffer *in = bufferevent_get_input(c->bev);
+    const char *bytes = (const char *)evbuffer_pullup(in, (ev_ssize_t)c->head_len);
+    ekmotp_verdict verdict = {.status = EKMOTP_VERDICT_UNAVAILABLE, .reason = EKMOTP_REASON_KEY_UNAVAILABLE};
+    const char *why = NULL;
+    ek_head head;
+
+    ek_connection_leave_job(c);
+    if (!bytes || ek_head_parse(bytes, c->head_len, &head, &why) != EK_HEAD_OK) {
+        ek_connection_free(c);
+        return;
+    }
+    send_refusal(c, &head, &verdict);
+    ek_count(&c->loop->counts.verdicts[verdict.reason]);
 }
 
 void ek_exchange_resume(ek_derive_job *job)

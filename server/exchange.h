@@ -9,6 +9,8 @@
 void ek_exchange_run(ek_connection *c);
 /* A derive job is back: verifies the request again that waited for it. Frees the job. */
 void ek_exchange_resume(ek_derive_job *job);
+/* The token gave no answer in time: answers 503 to the request that waited for it, and ends. */
+void ek_exchange_give_up(ek_connection *c);
 /* Releases what a connection holds of a request under way. */
 void ek_exchange_drop(ek_connection *c);
 

@@ -63,8 +63,12 @@ void ek_limits_key_of(const struct sockaddr *address, ek_limits_key *key)
         key->bytes[0] = 4;
         memcpy(key->bytes + 1, &((const struct sockaddr_in *)address)->sin_addr, 4);
     } else if (address->sa_family == AF_INET6) {
-        key->bytes[0] = 6;
-        memcpy(key->bytes + 1, &((const struct sockaddr_in6 *)address)->sin6_addr, 8);
+        const struct in6_addr *in6 = &((const struct sockaddr_in6 *)address)->sin6_addr;
+        /* an IPv4 peer of a socket for both, as systemd opens them */
+        int mapped = IN6_IS_ADDR_V4MAPPED(in6);
+
+        key->bytes[0] = mapped ? 4 : 6;
+        memcpy(key->bytes + 1, in6->s6_addr + (mapped ? 12 : 0), mapped ? 4 : 8);
     }
 }
 

@@ -155,6 +155,28 @@ def test_drain():
     same("exit status", server.wait(), 0)
 
 
+def test_drain_of_a_slow_reader():
+    """An answer that is on its way when the server drains is sent whole, and then the connection ends."""
+    web = path("web")
+    os.makedirs(web, exist_ok=True)
+    with open(os.path.join(web, "big"), "wb") as f:
+        f.write(b"x" * 8000000)
+    directory = Directory()
+    server = Server("--static", web, directory=directory)
+    c = Tls(server.port)
+    c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    c.send("GET /static/big HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 1))
+    wait_for("the answer", lambda: server.metric('ekmotp_requests_total{status="200"}') == 1)
+    start = time.monotonic()
+    server.kill(signal.SIGTERM)
+    server.wait_log("event=stopping")
+    same("the whole body", len(c.response().body), 8000000)
+    check(c.closed(), "open after the last answer")
+    c.close()
+    same("exit status", server.wait(), 0)
+    check(time.monotonic() - start < 15, "the drain waited for its limit")
+
+
 def test_drain_has_a_limit():
     server = Server("--drain-timeout", "1")
     busy = Tls(server.port)

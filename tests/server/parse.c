@@ -277,6 +277,16 @@ START_TEST(limits_by_network)
     inet_pton(AF_INET6, "2001:db8:0:2::1", &two.sin6_addr);
     ek_limits_key_of((const struct sockaddr *)&two, &b);
     ck_assert_mem_ne(&a, &b, sizeof(a));
+    inet_pton(AF_INET6, "::ffff:192.0.2.1", &one.sin6_addr);
+    inet_pton(AF_INET6, "::ffff:192.0.2.2", &two.sin6_addr);
+    inet_pton(AF_INET, "192.0.2.1", &four.sin_addr);
+    ek_limits_key_of((const struct sockaddr *)&one, &a);
+    ek_limits_key_of((const struct sockaddr *)&two, &b);
+    ck_assert_mem_ne(&a, &b, sizeof(a)); /* IPv4 in IPv6 is counted as IPv4 */
+    ek_limits_key_of((const struct sockaddr *)&four, &b);
+    ck_assert_mem_eq(&a, &b, sizeof(a));
+    inet_pton(AF_INET6, "2001:db8::1", &one.sin6_addr);
+    ek_limits_key_of((const struct sockaddr *)&one, &a);
     inet_pton(AF_INET, "32.1.13.184", &four.sin_addr); /* the first bytes of that network */
     ek_limits_key_of((const struct sockaddr *)&four, &b);
     ck_assert_mem_ne(&a, &b, sizeof(a));

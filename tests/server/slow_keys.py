@@ -123,15 +123,15 @@ def test_a_token_that_hangs():
         answers.append((carol()[1], time.monotonic() - start))
 
     try:
-        threads = [threading.Thread(target=ask) for _ in range(2)]
+        threads = [threading.Thread(target=ask) for _ in range(8)]  # more than may wait side by side
         for t in threads:
             t.start()
         slowest = max(alice() for _ in range(50))
         same("a channel that is open goes on", carol(2, c)[1].status, 200)
         for t in threads:
             t.join(30)
-        same("answers", [r.status for r, _ in answers], [503, 503])
-        check(all(seconds < 10 for _, seconds in answers), "too late:", [s for _, s in answers])
+        same("answers", [r.status for r, _ in answers], [503] * 8)
+        check(all(seconds < 8 for _, seconds in answers), "too late:", [s for _, s in answers])
         same("Retry-After", answers[0][0].fields["retry-after"], "5")
         check("www-authenticate" not in answers[0][0].fields, "a challenge in a 503")
         print("slowest of 50 requests of others meanwhile: %.1f ms" % (slowest * 1000))
