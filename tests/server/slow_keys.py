@@ -6,6 +6,7 @@ import glob
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -166,6 +167,31 @@ def test_a_token_that_goes_away():
     finally:
         os.rename(store + ".away", store)
     wait_for("the token again", lambda: carol()[1].status == 200, 60)
+
+
+def test_an_agent_that_is_mute():
+    """Those who queue behind others for a token get their 503 in time too, not only those whose turn it is."""
+    mute = socket.socket(socket.AF_UNIX)
+    mute.bind(path("mute"))
+    mute.listen(100)
+    own = Server("--agent", path("mute"), "--token-timeout", "1", "--token-threads", "1", directory=directory)
+    answers = []
+
+    def ask():
+        c = Tls(own.port)
+        start = time.monotonic()
+        r = c.request(authorization=c.proof(directory, 1, "carol"))
+        answers.append((r.status, r.fields.get("retry-after"), time.monotonic() - start < 6))
+
+    threads = [threading.Thread(target=ask) for _ in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(30)
+    same("answers", answers, [(503, "5", True)] * 12)
+    check(own.metric('ekmotp_deadlines_missed_total{limit="token"}') > 0, "nobody had to queue")
+    own.stop()
+    mute.close()
 
 
 def test_stop_while_a_token_hangs():
