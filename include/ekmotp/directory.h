@@ -30,7 +30,10 @@ typedef struct ekmotp_directory_options {
     const ekmotp_crypto *crypto; /* borrowed; needed */
     /* The key-encryption key: NULL for PATH.kek, a file's path, or a "pkcs11:" URI (SHA-256). */
     const char *kek;
-    /* The HMAC key that derived client keys come from: NULL for none, a file's path, or a "pkcs11:" URI. */
+    /*
+     * The HMAC key that derived client keys come from: NULL for none, a file's path, or a "pkcs11:" URI. The
+     * first derived key ties the directory to it: another one is EKMOTP_E_KEK.
+     */
     const char *master;
     ekmotp_directory_token_opener open_token; /* NULL: no key can be in a token */
     void *open_token_ctx; /* outlives the directory and every snapshot of it; thread-safe */

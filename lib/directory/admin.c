@@ -68,7 +68,7 @@ static int set_key(ekmotp_directory *d, ek_record *r, ek_record_key *key, const 
         key->generation = from->generation ? from->generation : last + 1;
         r->generation = key->generation;
         /* A key that nobody can derive here is somebody's mistake. */
-        if ((rc = ek_master_open(d, err)) != 0)
+        if ((rc = ek_master_bind(d, err)) != 0)
             return rc;
         break;
     case EKMOTP_KEY_TOKEN:

@@ -17,6 +17,7 @@
 static const char record_label[] = "ekmotp v1 directory record";
 static const char export_label[] = "ekmotp v1 directory export";
 static const char client_label[] = "ekmotp v1 client key";
+static const char master_label[] = "ekmotp v1 master check";
 
 static int is_uri(const char *name)
 {
@@ -99,14 +100,49 @@ int ek_kek_open(ekmotp_directory *d, int named, int may_create, unsigned *create
     return open_key(d, d->kek_name, "key-encryption key", &d->kek, err);
 }
 
-int ek_master_open(ekmotp_directory *d, ekmotp_error *err)
+static int open_master(ekmotp_directory *d, ekmotp_error *err)
 {
+    ekmotp_error why = {0};
+    int rc;
+
     if (d->master)
         return 0;
     if (!d->master_name)
         return ekmotp_error_set(err, EKMOTP_E_INVAL,
                                 "%s: derived keys need the master key; name it with --master", d->path);
-    return open_key(d, d->master_name, "master key", &d->master, err);
+    if ((rc = open_key(d, d->master_name, "master key", &d->master, err)) != 0)
+        return rc;
+    if ((rc = ekmotp_kdf(d->master, master_label, (const uint8_t *)"", 0, d->master_check,
+                         EK_MASTER_CHECK_SIZE, &why)) != 0) {
+        ekmotp_key_free(&d->master);
+        ekmotp_error_set(err, rc, "%s: master key: %s", d->path, why.message);
+    }
+    return rc;
+}
+
+int ek_master_open(ekmotp_directory *d, ekmotp_error *err)
+{
+    int rc = open_master(d, err);
+
+    if (rc == 0 && d->meta.has_master &&
+        !ek_equal(d->master_check, d->meta.master_check, EK_MASTER_CHECK_SIZE))
+        rc = ekmotp_error_set(err, EKMOTP_E_KEK,
+                              "%s: the key that --master names is not the one that the derived keys in this "
+                              "directory come from",
+                              d->path);
+    return rc;
+}
+
+int ek_master_bind(ekmotp_directory *d, ekmotp_error *err)
+{
+    int rc = ek_master_open(d, err);
+
+    if (rc == 0 && !d->meta.has_master) {
+        memcpy(d->meta.master_check, d->master_check, EK_MASTER_CHECK_SIZE);
+        d->meta.has_master = 1;
+        d->dirty = 1;
+    }
+    return rc;
 }
 
 int ek_master_derive(const ekmotp_key *master, const uint8_t *id, size_t id_len, ekmotp_hash hash,
@@ -158,11 +194,14 @@ int ekmotp_directory_derive(ekmotp_directory *d, const uint8_t *id, size_t id_le
     uint8_t key[EKMOTP_KEY_MAX_SIZE];
     int rc;
 
+    if ((rc = ek_store_begin_read(d, err)) != 0)
+        return rc;
     if ((rc = ek_master_open(d, err)) == 0 &&
         (rc = ek_master_derive(d->master, id, id_len, hash, generation, key, err)) == 0) {
         *len = ekmotp_hash_size(hash);
         memcpy(out, key, *len);
     }
+    ek_store_end_read(d);
     ek_wipe(key, sizeof(key));
     return rc;
 }

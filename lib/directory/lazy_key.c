@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -135,7 +136,7 @@ int ek_lazy_key_new(ek_lazy_source *source, ekmotp_key *master, const ek_record 
 
     if (!derived && !source->open_token)
         return ekmotp_error_set(err, EKMOTP_E_URI, "its key is in a token, which this program cannot use");
-    key = calloc(1, sizeof(*key) + len + 1);
+    key = calloc(1, offsetof(lazy_key, name) + len + (derived ? 0 : 1));
     if (!key)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a key");
     if (derived && !source->master)

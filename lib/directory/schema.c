@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define APPLICATION_ID 0x454b4d4f /* "EKMO", PRAGMA application_id */
-#define META_FIELDS (2 + 4 + EK_UUID_SIZE + 8 + 8)
+#define META_FIELDS_MAX (2 + 4 + EK_UUID_SIZE + 8 + 8 + 1 + EK_MASTER_CHECK_SIZE)
 #define META_SEALED (EK_SEAL_NONCE + EK_SEAL_TAG)
 
 static const char *const steps[EK_SCHEMA_VERSION] = {
@@ -27,10 +27,12 @@ static const char *const steps[EK_SCHEMA_VERSION] = {
     " k2_serial INTEGER, k2_source INTEGER, k2_generation INTEGER, k2_uri TEXT,"
     " k2_not_before INTEGER, k2_not_after INTEGER,"
     " sealed BLOB NOT NULL) WITHOUT ROWID;",
-    /* 1 to 2: the generations of removed clients, so that a removed derived key never comes back */
+    /* 1 to 2: the generations of removed clients, so that a removed derived key never comes back; the one
+       master key */
     "CREATE TABLE retired ("
     " id BLOB NOT NULL PRIMARY KEY, generation INTEGER NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID;"
-    "ALTER TABLE directory ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;",
+    "ALTER TABLE directory ADD COLUMN retired INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE directory ADD COLUMN master BLOB;", /* the master key's check value */
 };
 
 /* The first column of a statement's only row. */
@@ -100,31 +102,38 @@ int ek_schema_upgrade(ekmotp_directory *d, int from, ekmotp_error *err)
     return ek_meta_write(d, err);
 }
 
-/* What the meta row's seal covers. */
-static void meta_fields(const ek_meta *meta, uint8_t out[META_FIELDS])
+/* What the meta row's seal covers; gives its length. */
+static size_t meta_fields(const ek_meta *meta, uint8_t out[META_FIELDS_MAX])
 {
+    size_t len = 0;
     ek_writer w;
 
-    ek_writer_init(&w, out, META_FIELDS);
+    ek_writer_init(&w, out, META_FIELDS_MAX);
     ek_writer_u8(&w, EK_SEAL_DIRECTORY);
     ek_writer_u8(&w, 1);
     ek_writer_u32(&w, (uint32_t)meta->version);
     ek_writer_bytes(&w, meta->uuid, sizeof(meta->uuid));
     ek_writer_u64(&w, meta->clients);
     ek_writer_u64(&w, meta->retired);
+    if (meta->has_master) {
+        ek_writer_u8(&w, 1);
+        ek_writer_bytes(&w, meta->master_check, sizeof(meta->master_check));
+    }
+    return ek_writer_end(&w, &len) == 0 ? len : 0;
 }
 
 static int verify(ekmotp_directory *d, const ek_meta *meta, const uint8_t *sealed, ekmotp_error *err)
 {
-    uint8_t fields[META_FIELDS], nothing[1];
+    uint8_t fields[META_FIELDS_MAX], nothing[1];
+    size_t len;
     int rc;
 
     if ((!d->record_key || memcmp(d->meta_uuid_keyed, meta->uuid, EK_UUID_SIZE) != 0) &&
         (rc = ek_kek_derive(d, meta->uuid, err)) != 0)
         return rc;
-    meta_fields(meta, fields);
-    if (d->crypto->open(d->record_key->bytes, sealed, fields, sizeof(fields), sealed + EK_SEAL_NONCE,
-                        EK_SEAL_TAG, nothing) != 0)
+    len = meta_fields(meta, fields);
+    if (d->crypto->open(d->record_key->bytes, sealed, fields, len, sealed + EK_SEAL_NONCE, EK_SEAL_TAG,
+                        nothing) != 0)
         return ekmotp_error_set(
             err, EKMOTP_E_KEK,
             "%s: %s is not the key-encryption key that this directory was made with (or the "
@@ -159,6 +168,10 @@ int ek_meta_read(ekmotp_directory *d, ekmotp_error *err)
     memcpy(meta.uuid, sqlite3_column_blob(stmt, 1), EK_UUID_SIZE);
     meta.clients = (uint64_t)sqlite3_column_int64(stmt, 2);
     meta.retired = meta.version >= 2 && columns > 4 ? (uint64_t)sqlite3_column_int64(stmt, 4) : 0;
+    if (meta.version >= 2 && columns > 5 && sqlite3_column_bytes(stmt, 5) == EK_MASTER_CHECK_SIZE) {
+        memcpy(meta.master_check, sqlite3_column_blob(stmt, 5), EK_MASTER_CHECK_SIZE);
+        meta.has_master = 1;
+    }
     if ((rc = verify(d, &meta, sqlite3_column_blob(stmt, 3), err)) == 0)
         d->meta = meta;
 out:
@@ -168,14 +181,14 @@ out:
 
 int ek_meta_write(ekmotp_directory *d, ekmotp_error *err)
 {
-    uint8_t fields[META_FIELDS], sealed[META_SEALED];
+    uint8_t fields[META_FIELDS_MAX], sealed[META_SEALED];
     sqlite3_stmt *stmt;
+    size_t len;
     int rc;
 
-    meta_fields(&d->meta, fields);
+    len = meta_fields(&d->meta, fields);
     if (d->crypto->random(sealed, EK_SEAL_NONCE) != 0 ||
-        d->crypto->seal(d->record_key->bytes, sealed, fields, sizeof(fields), fields, 0,
-                        sealed + EK_SEAL_NONCE) != 0)
+        d->crypto->seal(d->record_key->bytes, sealed, fields, len, fields, 0, sealed + EK_SEAL_NONCE) != 0)
         return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "%s cannot seal the directory's head", d->crypto->name);
     if ((rc = ek_store_statement(d, EK_STMT_META_SET, &stmt, err)) != 0)
         return rc;
@@ -183,5 +196,7 @@ int ek_meta_write(ekmotp_directory *d, ekmotp_error *err)
     sqlite3_bind_int64(stmt, 2, (sqlite3_int64)d->meta.clients);
     sqlite3_bind_blob(stmt, 3, sealed, sizeof(sealed), SQLITE_TRANSIENT);
     sqlite3_bind_int64(stmt, 4, (sqlite3_int64)d->meta.retired);
+    if (d->meta.has_master)
+        sqlite3_bind_blob(stmt, 5, d->meta.master_check, EK_MASTER_CHECK_SIZE, SQLITE_STATIC);
     return ek_store_run(d, stmt, err);
 }

@@ -17,7 +17,7 @@ static const char *const sql_text[EK_STMT_COUNT] = {
     [EK_STMT_DATA_VERSION] = "PRAGMA data_version",
     [EK_STMT_META_GET] = "SELECT * FROM directory WHERE one = 1",
     [EK_STMT_META_SET] =
-        "REPLACE INTO directory (one, uuid, clients, sealed, retired) VALUES (1, ?1, ?2, ?3, ?4)",
+        "REPLACE INTO directory (one, uuid, clients, sealed, retired, master) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
     [EK_STMT_CLIENT_GET] = "SELECT " EK_CLIENT_COLUMNS " FROM client WHERE id = ?1",
     [EK_STMT_CLIENT_INSERT] = "INSERT INTO client (" EK_CLIENT_COLUMNS ") VALUES (" CLIENT_VALUES ")",
     [EK_STMT_CLIENT_UPDATE] = "REPLACE INTO client (" EK_CLIENT_COLUMNS ") VALUES (" CLIENT_VALUES ")",

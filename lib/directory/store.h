@@ -11,6 +11,7 @@
 
 #define EK_SCHEMA_VERSION 2
 #define EK_UUID_SIZE 16
+#define EK_MASTER_CHECK_SIZE 8
 
 /* The one row of table directory: counted so that lost rows are noticed, sealed so that nobody forges it. */
 typedef struct ek_meta {
@@ -18,6 +19,8 @@ typedef struct ek_meta {
     uint8_t uuid[EK_UUID_SIZE];
     uint64_t clients;
     uint64_t retired;
+    int has_master; /* derived keys were made: by the master key with this check value */
+    uint8_t master_check[EK_MASTER_CHECK_SIZE];
 } ek_meta;
 
 /* What the file was like at one time; equal ones mean that nothing has changed. */
@@ -57,10 +60,11 @@ struct ekmotp_directory {
     int read_only;
     unsigned wait_ms;
     ekmotp_key *kek;
-    ekmotp_key *master;    /* opened when it is first needed */
-    ek_secret *record_key; /* 32 bytes: seals the rows of this directory */
-    ek_secret *export_key; /* 32 bytes: seals exported records */
-    sqlite3 *db;           /* NULL: to be opened anew */
+    ekmotp_key *master;                         /* opened when it is first needed */
+    uint8_t master_check[EK_MASTER_CHECK_SIZE]; /* of the open one */
+    ek_secret *record_key;                      /* 32 bytes: seals the rows of this directory */
+    ek_secret *export_key;                      /* 32 bytes: seals exported records */
+    sqlite3 *db;                                /* NULL: to be opened anew */
     sqlite3_stmt *stmt[EK_STMT_COUNT];
     dev_t dev;
     ino_t ino;
@@ -124,8 +128,13 @@ int ek_meta_write(ekmotp_directory *directory, ekmotp_error *err) __attribute__(
 /* Opens the key-encryption key; makes the file where may_create and none was named. */
 int ek_kek_open(ekmotp_directory *directory, int named, int may_create, unsigned *created, ekmotp_error *err)
     __attribute__((warn_unused_result));
-/* Opens the master key. EKMOTP_E_INVAL where none was named. */
+/*
+ * In a transaction: opens the master key. EKMOTP_E_INVAL where none was named, EKMOTP_E_KEK where it is
+ * another one than the directory's derived keys were made with.
+ */
 int ek_master_open(ekmotp_directory *directory, ekmotp_error *err) __attribute__((warn_unused_result));
+/* In a write transaction: opens it, and ties the directory to it where this is its first derived key. */
+int ek_master_bind(ekmotp_directory *directory, ekmotp_error *err) __attribute__((warn_unused_result));
 /* Derives a client's key from a master key: the length of hash to out. */
 int ek_master_derive(const ekmotp_key *master, const uint8_t *id, size_t id_len, ekmotp_hash hash,
                      uint32_t generation, uint8_t out[EKMOTP_KEY_MAX_SIZE], ekmotp_error *err)

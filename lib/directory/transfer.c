@@ -93,8 +93,14 @@ static int import_exported(ekmotp_directory *d, const uint8_t *id, size_t id_len
         rc = ekmotp_error_set(err, EKMOTP_E_SYNTAX, "the exported record is another client's");
         goto out;
     }
-    if ((rc = ek_store_begin_write(d, err)) == 0)
-        rc = ek_store_end_write(d, ek_row_insert(d, &r, err), err);
+    if ((rc = ek_store_begin_write(d, err)) != 0)
+        goto out;
+    for (size_t i = 0; rc == 0 && i < r.key_count; i++)
+        if (r.keys[i].source == EKMOTP_KEY_DERIVED)
+            rc = ek_master_bind(d, err);
+    if (rc == 0)
+        rc = ek_row_insert(d, &r, err);
+    rc = ek_store_end_write(d, rc, err);
 out:
     ek_record_wipe(&r);
     return rc;

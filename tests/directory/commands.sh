@@ -167,6 +167,7 @@ fails cmp -s "$tmp/dora.key" "$tmp/dora-c.key"
 cmp "$tmp/dora.key" "$tmp/dora-b.key"
 bad 1 '1 fault found' check
 out 'client dora: .*--master'
+bad 1 'the key that --master names is not the one' add dora2 --derive --master "$tmp/other-master"
 good check --master "$tmp/master"
 out 'sound, [0-9]+ clients'
 

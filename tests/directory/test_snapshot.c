@@ -414,12 +414,12 @@ START_TEST(derived_keys)
     ck_ok(ekmotp_directory_add(d, token_client(0, "pkcs11:object=a"), &err), err);
     s = load(d, NULL);
     ck_assert_uint_eq(fx_the_token.opened, 1);
-    ck_assert_uint_eq(fx_the_token.macs, 0);
+    ck_assert_uint_eq(fx_the_token.macs, 1); /* whether it is the right master key */
     record = get(s, 1);
     ck_assert_int_eq(ekmotp_key_is_slow(record.keys[0].key), 1);
     for (int i = 0; i < 3; i++)
         ck_ok(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"x", 1, mac, 32, &err), err);
-    ck_assert_uint_eq(fx_the_token.macs, 1);
+    ck_assert_uint_eq(fx_the_token.macs, 2);
     ck_assert_int_eq(
         ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256, want, 32, (const uint8_t *)"x", 1, want_mac), 0);
     ck_assert_mem_eq(mac, want_mac, 32);
@@ -428,5 +428,33 @@ START_TEST(derived_keys)
 }
 END_TEST
 
+/* One master key for a directory: another one is refused, by servers and by tools. */
+START_TEST(other_master)
+{
+    ekmotp_directory_options options = fx_options();
+    ekmotp_client_info info = derived_client(1, EKMOTP_HASH_SHA256);
+    uint8_t out[EKMOTP_KEY_MAX_SIZE];
+    ekmotp_directory *d;
+    ekmotp_snapshot *s;
+    size_t len;
+
+    options.master = "pkcs11:object=m";
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
+    ck_ok(ekmotp_directory_add(d, &info, &err), err);
+    ekmotp_directory_free(&d);
+    options.master = "pkcs11:object=n";
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
+    refused(ekmotp_snapshot_load(d, NULL, &s, &err), EKMOTP_E_KEK, "client client-1: ");
+    ck_assert_ptr_nonnull(strstr(err.message, "the key that --master names is not the one"));
+    info = derived_client(2, EKMOTP_HASH_SHA256);
+    refused(ekmotp_directory_add(d, &info, &err), EKMOTP_E_KEK, "--master");
+    refused(ekmotp_directory_derive(d, info.id, info.id_len, info.hash, 1, out, &len, &err), EKMOTP_E_KEK,
+            "--master");
+    ekmotp_directory_free(&d);
+    fx_sql(fx_path("d"), "UPDATE directory SET master = NULL");
+    refused(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), EKMOTP_E_KEK, "damaged");
+}
+END_TEST
+
 UNIT_MAIN("directory snapshots", lookups, shapes, serials, staleness, replaced_file, broken_version,
-          token_keys, opened_once, no_opener, derived_keys)
+          token_keys, opened_once, no_opener, derived_keys, other_master)
