@@ -3,7 +3,7 @@
 # remote.sh: the row of p11-kit's remoting in front of SoftHSM, whose helper is killed in the middle of a stream.
 # shellcheck source=tests/lib/test.sh
 . "${srcdir:-.}/tests/lib/test.sh"
-need softhsm2-util p11-kit
+need softhsm2-util p11-kit pgrep
 # shellcheck source=tests/token/rows.sh
 . "$top_src/tests/token/rows.sh"
 
@@ -20,13 +20,9 @@ say "the helper is killed in the middle of 20000 MACs"
 killed=0
 misfortune()
 {
-    local child status
-    for status in /proc/[0-9]*/status; do
-        if grep -qs "^PPid:[[:space:]]*$row_pid$" "$status"; then
-            child=${status#/proc/}
-            kill -KILL "${child%/status}"
-            killed=$((killed + 1))
-        fi
+    local child
+    for child in $(pgrep -P "$row_pid"); do
+        kill -KILL "$child" && killed=$((killed + 1))
     done
 }
 row_stream 20000 misfortune

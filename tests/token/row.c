@@ -7,8 +7,9 @@
  *   row suite URI KEYFILE [HASH]      MACs of every length, threads, a logout, a fork: all right
  *   row open URI                      opens the key; prints "opened", or the code and the message
  *   row stream URI KEYFILE COUNT      until COUNT MACs were made by 4 threads, whatever happens to the token;
- *                                     says "step" on standard output after each fifth of them and waits for a
- *                                     line on standard input. Prints "right R wrong W failed F"
+ *                                     says "step" on standard output after each fifth of them, goes on with
+ *                                     the next fifth, and to the one after it once a line came on standard
+ *                                     input. Prints "right R wrong W failed F"
  *
  * NO_LOGOUT leaves the logout out. PIN_FILE is the PIN's file, MODULES a folder with p11-kit's module files
  * to use in place of the system's.

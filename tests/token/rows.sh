@@ -21,6 +21,9 @@ row_path='' row_query='' row_pid=''
 # What modules leak when they do not start is theirs.
 printf '%s\n' leak:libtpm2_pkcs11 leak:libtss2 leak:libgio leak:libglib leak:libsoftokn3 >"$tmp/leaks"
 export LSAN_OPTIONS=suppressions=$tmp/leaks:print_suppressions=0
+# ThreadSanitizer does not see the locks of libraries that were built without it.
+printf '%s\n' race:libtpm2_pkcs11 race:libtss2 race:libgio race:libglib race:libgobject race:libffi >"$tmp/races"
+export TSAN_OPTIONS=suppressions=$tmp/races
 
 # row_files PIN: the PIN's file, a wrong one, and the keys.
 row_files()
@@ -111,9 +114,9 @@ row_stream()
             step)
                 step=$((step + 1))
                 say "step $step"
-                # The stream goes on while it happens.
-                echo >&8
+                # The stream goes on while it happens, up to the next step.
                 "$command" "$step"
+                echo >&8
                 ;;
             *) break ;;
         esac
