@@ -428,6 +428,42 @@ START_TEST(derived_keys)
 }
 END_TEST
 
+/* The vectors of docs/directory.md. */
+START_TEST(derived_vectors)
+{
+    static const struct {
+        ekmotp_hash hash;
+        unsigned generation;
+        const char *key;
+    } vectors[] = {
+        {EKMOTP_HASH_SHA256, 1, "7077035a17686c3f5fe06f15234c2f001346728d5e4d97556631b3c90826e61e"},
+        {EKMOTP_HASH_SHA384, 1,
+         "7b2b86de2b715a2f5c6093660f977fc99dca827752db607520ef1241c3a117880ffc0d2fbaf4a3f59804e41ebb046ac8"},
+        {EKMOTP_HASH_SHA512, 2,
+         "efddc0a7b2b4fa18767a79d579912c3c50bdc165af5e2bd4c1ad2b114a038a37cb242d9e029797774c628ee8c1cd2ac8f23"
+         "cf22187"
+         "b4156e53755fc8c8dda745"},
+    };
+    ekmotp_directory_options options = fx_options();
+    ekmotp_directory *d;
+    uint8_t out[EKMOTP_KEY_MAX_SIZE];
+    char hex[2 * EKMOTP_KEY_MAX_SIZE + 1];
+    size_t len;
+
+    options.master = "pkcs11:object=m";
+    ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
+    for (size_t i = 0; i < sizeof(vectors) / sizeof(vectors[0]); i++) {
+        ck_ok(ekmotp_directory_derive(d, (const uint8_t *)"client-1", 8, vectors[i].hash,
+                                      vectors[i].generation, out, &len, &err),
+              err);
+        for (size_t k = 0; k < len; k++)
+            snprintf(hex + 2 * k, 3, "%02x", out[k]);
+        ck_assert_str_eq(hex, vectors[i].key);
+    }
+    ekmotp_directory_free(&d);
+}
+END_TEST
+
 /* One master key for a directory: another one is refused, by servers and by tools. */
 START_TEST(other_master)
 {
@@ -457,4 +493,4 @@ START_TEST(other_master)
 END_TEST
 
 UNIT_MAIN("directory snapshots", lookups, shapes, serials, staleness, replaced_file, broken_version,
-          token_keys, opened_once, no_opener, derived_keys, other_master)
+          token_keys, opened_once, no_opener, derived_keys, derived_vectors, other_master)
