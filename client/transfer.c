@@ -45,6 +45,11 @@ static void set_way(setter *set, const ek_request_options *options)
     SET(set, CURLOPT_REDIR_PROTOCOLS_STR, "https");
     SET(set, CURLOPT_SSLVERSION, options->tls);
     SET(set, CURLOPT_HTTP_VERSION, options->http);
+    /*
+     * Never early data (rule 3): without sessions to resume there is none. From 8.11 on libcurl can send it,
+     * and with GnuTLS 3.8.9 fails to resume a session whose ticket offers it, also where it is not asked to.
+     */
+    SET(set, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     SET(set, CURLOPT_SSL_VERIFYPEER, 1L);
     SET(set, CURLOPT_SSL_VERIFYHOST, 2L);
     SET(set, CURLOPT_MAXCONNECTS, (long)EK_CONNECTIONS_OPEN);
