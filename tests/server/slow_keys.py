@@ -131,10 +131,13 @@ def test_a_token_that_hangs():
         same("a channel that is open goes on", carol(2, c)[1].status, 200)
         for t in threads:
             t.join(30)
-        same("answers", [r.status for r, _ in answers], [503] * 8)
+        # the agent is replaced meanwhile: those who queued behind the first may be let in already
+        statuses = sorted(r.status for r, _ in answers)
+        check(set(statuses) <= {200, 503} and 503 in statuses, "answers:", statuses)
         check(all(seconds < 8 for _, seconds in answers), "too late:", [s for _, s in answers])
-        same("Retry-After", answers[0][0].fields["retry-after"], "5")
-        check("www-authenticate" not in answers[0][0].fields, "a challenge in a 503")
+        refused = [r for r, _ in answers if r.status == 503][0]
+        same("Retry-After", refused.fields["retry-after"], "5")
+        check("www-authenticate" not in refused.fields, "a challenge in a 503")
         print("slowest of 50 requests of others meanwhile: %.1f ms" % (slowest * 1000))
         check(slowest < 1, "others wait for the token:", slowest)
         server.wait_log("level=error event=request .*status=503 reason=key-unavailable .*client=carol")
