@@ -222,6 +222,8 @@ class Cell:
                  "go": ("Go", ["go", "version"], (1, 24)),
                  "nss": ("NSS", ["pkg-config", "--modversion", "nss"], (3, 105)),
                  "ekmotp": ("GnuTLS", ["gnutls-cli", "--list"], None), "wolfssl": ("wolfSSL", ["true"], None)}
+        # Built without a module, a Go program behaves like older ones, which did not offer it.
+        self.environment["GODEBUG"] = "tlsmlkem=1"
         for side in (self.server, self.client):
             name, command, since = first[side]
             out = subprocess.run(command, capture_output=True, text=True).stdout if shutil.which(command[0]) else ""
