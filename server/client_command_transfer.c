@@ -109,21 +109,45 @@ static int import_line(const ek_client_options *o, ekmotp_directory *directory, 
     return 0;
 }
 
+/* Reads a line with its end, NUL bytes and all; 0 at the end of the file. A full buffer is no whole line. */
+static size_t read_line(FILE *from, char line[LINE_SIZE])
+{
+    size_t len = 0;
+    int c;
+
+    while (len < LINE_SIZE - 1 && (c = getc_unlocked(from)) != EOF) {
+        line[len++] = (char)c;
+        if (c == '\n')
+            break;
+    }
+    line[len] = '\0';
+    return len;
+}
+
+/* Editors of Windows put a byte order mark in front of the first line; it is no part of an id. */
+static size_t mark_length(const reader *r, const char *line)
+{
+    return r->line == 1 && strncmp(line, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
 static int import_lines(const ek_client_options *o, ekmotp_directory *directory, reader *r, ekmotp_error *err)
 {
     char line[LINE_SIZE];
+    size_t len, mark;
     int rc = 0;
 
-    while (rc == 0 && fgets(line, sizeof(line), r->file)) {
-        size_t len = strlen(line);
-
+    while (rc == 0 && (len = read_line(r->file, line)) > 0) {
         r->line++;
         r->done += (off_t)len;
-        if (len == sizeof(line) - 1 && line[len - 1] != '\n')
+        mark = mark_length(r, line);
+        if (memchr(line, '\0', len))
+            rc = ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: line %llu: holds a NUL byte; is this UTF-16?",
+                                  r->name, (unsigned long long)r->line);
+        else if (len == sizeof(line) - 1 && line[len - 1] != '\n')
             rc = ekmotp_error_set(err, EKMOTP_E_SYNTAX, "%s: line %llu: is too long", r->name,
                                   (unsigned long long)r->line);
         else
-            rc = import_line(o, directory, r, line, len, err);
+            rc = import_line(o, directory, r, line + mark, len - mark, err);
         draw(r, 0);
     }
     if (rc == 0 && ferror(r->file))

@@ -33,6 +33,11 @@ rc=0
 same "import from standard input" "$rc" 0
 json 'o == {"imported": 1}'
 
+# A byte order mark is no part of the first id.
+lines "$tmp/in" $'\xef\xbb\xbf'"marked $(key)"
+good import "$tmp/in"
+good remove marked
+
 # ---- or nothing: the bad line is named ----
 before=$(sha256sum <"$db")
 refused()
@@ -54,6 +59,12 @@ refused 1 'line 3: .*client five is there already' "five $(key)" "six $(key)" "f
 refused 1 'line 2: .*client one is there already' "five $(key)" "one $(key)"
 refused 2 'line 2: is too long' "five $(key)" "six $(head -c 20000 /dev/zero | tr '\0' A)"
 refused 2 'line 2: the exported record' "five $(key)" "six wrapped:AAAA"
+# NUL bytes end no line, and what they are part of is not passed over.
+for bytes in "\0five $(key)\n" "five $(key)\0 and more\n" '\0\0\0\0'; do
+    # shellcheck disable=SC2059 # the format holds the bytes
+    (umask 077 && printf "$bytes" >"$tmp/in")
+    bad 2 "$tmp/in: line 1: holds a NUL byte" import "$tmp/in"
+done
 # SQLite may write its change counter back, but nothing else happened.
 good check
 same "clients" "$(sed -n 's/.*sound, \([0-9]*\) .*/\1/p' "$tmp/out.log")" 4
