@@ -110,9 +110,11 @@ run_tests()
     n=$(grep -c '^SKIP: ' "$log")
     skipped=$((skipped + n)) count=$((count + n))
     while read -r what test; do
-        bad "$name: $test ($what)"
+        bad "$name: $test (${what%:})"
         count=$((count + 1))
         echo "   ---- ${what%:} $test"
+        # What it says of itself first: the ends of its other logs can be long.
+        grep -E 'FAILED|cannot run: |Error|ERROR: ' "$dir/$test.log" | head -n 5 | cut -c1-500 | sed 's/^/    ! /'
         end_of "$dir/$test.log"
     done < <(grep -E '^(FAIL|ERROR|XPASS): ' "$log")
     while read -r what test; do

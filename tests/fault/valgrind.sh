@@ -46,7 +46,8 @@ make_certificate "$tmp/tls"
 under server
 background "$tmp/server.log" "${under[@]}" "$EKMOTPD" serve --listen 127.0.0.1:0 --cert "$tmp/tls/server.pem" \
     --key "$tmp/tls/server.key" --directory "$tmp/clients.db" --compat-client client1 \
-    --profile v1,compat-apikey,compat-jws,compat-jwe
+    --profile v1,compat-apikey,compat-jws,compat-jwe \
+    --handshake-timeout 300 --header-timeout 300 --idle-timeout 300 --send-timeout 300
 server=$background_pid
 wait_for 60 grep -q '^listening on' "$tmp/server.log"
 port=$(sed -n 's/^listening on .*:\([0-9]*\)$/\1/p' "$tmp/server.log" | head -n 1)

@@ -61,7 +61,8 @@ if [ ! -x configure ] || [ -n "$newer" ]; then
 fi
 mkdir -p "$dir"
 cd "$dir"
-if [ ! -f Makefile ] || [ "$src/configure" -nt Makefile ]; then
+# Packages that came since bring parts that configure left out.
+if [ ! -f Makefile ] || [ "$src/configure" -nt Makefile ] || [ "$src/build/packages" -nt Makefile ]; then
     quiet "$dir/configure.log" "configure ($kind)" "$src/configure" "${options[@]}" CC="$cc" CFLAGS="$flags"
 fi
 quiet "$dir/make.log" "make -j$jobs ($kind)" make -j"$jobs"

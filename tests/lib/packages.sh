@@ -88,8 +88,9 @@ for line in "${missing[@]}"; do
 done
 [ "${#choice[@]}" -gt 0 ] || exit 0
 echo "== installing: ${choice[*]}"
+# Newer than a Makefile: build.sh configures again.
+trap 'touch "$(dirname "$list")/build/packages"; rm -f "${log-}"' EXIT
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 # A count while it runs; everything if it fails.
 # (Without the lock: a service that is started would keep it.)
 if ! "${apt[@]}" install --no-install-recommends "${choice[@]}" 9>&- 2>&1 | tee "$log" |
