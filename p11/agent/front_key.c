@@ -58,16 +58,25 @@ static void close_key(front_key *k)
     ek_secret_free(&k->candidate);
 }
 
+/* The token refused the PIN: no healing of this key sends it again, nor any other. */
+static void forget_pin(front *f, front_key *k, int code)
+{
+    ek_secret *pin =
+        k->candidate ? ek_vault_copy(k->candidate) : ek_vault_copy(ek_vault_get(&f->vault, k->token));
+
+    k->pin_refused = 1;
+    ek_vault_drop(&f->vault, k->token);
+    /* A locked token did not look at the PIN; it may be right once the token is unlocked. */
+    if (pin && code == EKMOTP_E_PIN_INCORRECT)
+        (void)!ek_vault_put(&f->vault, k->token, pin, 1);
+    ek_secret_free(&pin);
+}
+
 void ek_front_key_failed(front *f, front_key *k, int code, const char *text)
 {
     k->refs++; /* those who wait may be the last who hold it */
-    if (code == EKMOTP_E_PIN_INCORRECT || code == EKMOTP_E_PIN_LOCKED) {
-        k->pin_refused = 1;
-        ek_vault_drop(&f->vault, k->token);
-        /* A locked token did not look at the PIN; it may be right once the token is unlocked. */
-        if (k->candidate && code == EKMOTP_E_PIN_INCORRECT)
-            (void)!ek_vault_put(&f->vault, k->token, k->candidate, 1);
-    }
+    if (code == EKMOTP_E_PIN_INCORRECT || code == EKMOTP_E_PIN_LOCKED)
+        forget_pin(f, k, code);
     ekmotp_error_set(&k->failure, code, "%s", text);
     close_key(k);
     if (k->failures < 16)

@@ -117,6 +117,20 @@ void ek_front_worker_ask(front *f, front_worker *w, front_request *r)
     fill_flight(f, w);
 }
 
+/* The worker healed by itself, and the token refused the PIN while it did. */
+static void see_refusal(front *f, const front_request *r, const ek_wire_message *m)
+{
+    char text[EKMOTP_ERROR_MESSAGE_SIZE];
+
+    if (m->type != EK_WIRE_ERROR || r->type != EK_WIRE_MAC || r->key->state != FRONT_KEY_OPEN ||
+        (m->code != EKMOTP_E_PIN_INCORRECT && m->code != EKMOTP_E_PIN_LOCKED))
+        return;
+    memcpy(text, m->data, m->len);
+    text[m->len] = '\0';
+    ek_front_key_send_close(f, r->key);
+    ek_front_key_failed(f, r->key, m->code, text);
+}
+
 static int handle_reply(front *f, front_worker *w, ek_wire_message *m)
 {
     front_request *r;
@@ -141,6 +155,7 @@ static int handle_reply(front *f, front_worker *w, ek_wire_message *m)
         }
         ek_front_request_free(f, r);
     } else {
+        see_refusal(f, r, m);
         ek_front_reply(f, r, m);
     }
     return 0;

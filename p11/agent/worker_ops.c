@@ -119,7 +119,7 @@ static void answer_open(ek_worker_ops *ops, const ek_wire_message *request, ek_w
         reply->flags = ask.asked ? EK_WIRE_PIN_USED : 0;
         reply->key = handle;
         reply->data = small;
-        reply->len = ekmotp_hash_size(ekmotp_key_hash(key));
+        reply->len = ekmotp_hash_size((ekmotp_hash)request->hash);
         return;
     }
     ekmotp_key_free(&key);

@@ -7,6 +7,7 @@
 #include "tests/token/mock_token.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,6 +107,42 @@ START_TEST(a_wrong_pin_is_sent_once)
     }
     ck_assert_int_eq(err.code, EKMOTP_E_PIN_INCORRECT);
     ck_assert_uint_eq(mock_calls(MOCK_LOGIN), 3);
+    ekmotp_key_free(&key);
+    ekmotp_agent_free(&agent);
+}
+END_TEST
+
+START_TEST(a_pin_that_a_healing_saw_refused)
+{
+    ekmotp_error err;
+    ekmotp_key *key;
+    uint8_t mac[64] = {0};
+    char *status = NULL;
+    const char *worker;
+
+    start();
+    key = opened(0);
+    /* The worker heals by itself, without the front; the PIN is another one by then. */
+    strcpy(m->pin, "5678");
+    mock_lose(CKR_DEVICE_ERROR);
+    for (int i = 0; i < 100; i++) {
+        if (ekmotp_key_mac(key, mac, 1, mac, sizeof(mac), &err) == EKMOTP_E_PIN_INCORRECT)
+            break;
+        usleep(20000);
+    }
+    ck_assert_int_eq(err.code, EKMOTP_E_PIN_INCORRECT);
+    ck_assert_uint_eq(mock_calls(MOCK_LOGIN), 2);
+    /* The front must not send it again to the next worker. */
+    ck_ok(ekmotp_agent_status(agent, &status, &err), err);
+    worker = strstr(status, "\"workers\":[{");
+    ck_assert_ptr_nonnull(worker);
+    ck_assert_int_eq(kill(atoi(strstr(worker, "\"pid\":") + 6), SIGKILL), 0);
+    free(status);
+    for (int i = 0; i < 20; i++) {
+        ck_assert_int_eq(ekmotp_key_mac(key, mac, 1, mac, sizeof(mac), &err), EKMOTP_E_PIN_INCORRECT);
+        usleep(20000);
+    }
+    ck_assert_uint_eq(mock_calls(MOCK_LOGIN), 2);
     ekmotp_key_free(&key);
     ekmotp_agent_free(&agent);
 }
@@ -266,8 +303,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {one_login, a_wrong_pin_is_sent_once, a_locked_pin,
-                                  another_key_after_a_crash, concurrency_pays};
+    const TTest *const tests[] = {one_login,    a_wrong_pin_is_sent_once,  a_pin_that_a_healing_saw_refused,
+                                  a_locked_pin, another_key_after_a_crash, concurrency_pays};
     const TTest *const loops[] = {hang_while_opening, hang_later, crash_while_opening, crash_later};
 
     return mock_run_loops("agent over the mock module", tests, sizeof(tests) / sizeof(tests[0]), loops,
