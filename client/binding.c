@@ -3,7 +3,6 @@
 #include "lib/common/secret.h"
 
 #include <ekmotp/jose.h>
-#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,7 +120,7 @@ void ek_binding_sent(ek_binding *binding)
 }
 
 /* The session that will carry the request. Behind a proxy libcurl gives the proxy's for an http URL. */
-static int find_session(const ek_binding *binding, gnutls_session_t *session, ekmotp_error *err)
+static int find_session(const ek_binding *binding, void **session, ekmotp_error *err)
 {
     const struct curl_tlssessioninfo *info = NULL;
     const char *scheme = NULL;
@@ -134,25 +133,12 @@ static int find_session(const ek_binding *binding, gnutls_session_t *session, ek
     if (curl_easy_getinfo(binding->curl, CURLINFO_TLS_SSL_PTR, &info) != CURLE_OK || !info ||
         !info->internals)
         return ekmotp_error_set(err, EKMOTP_E_CHANNEL_HANDSHAKE, "libcurl shows no TLS session");
-    if (info->backend != CURLSSLBACKEND_GNUTLS)
+    if (info->backend != ek_tls_backend())
         return ekmotp_error_set(err, EKMOTP_E_CHANNEL_EXPORT,
-                                "libcurl runs on another TLS library than GnuTLS; install libcurl3-gnutls");
+                                "libcurl runs on another TLS library than %s, which ekmotp was built for",
+                                ek_tls_crypto()->name);
     *session = info->internals;
     return 0;
-}
-
-static void describe(ek_binding_state *state, gnutls_session_t session)
-{
-    char *text = gnutls_session_get_desc(session);
-    const char *version = gnutls_protocol_get_name(gnutls_protocol_get_version(session));
-    const char *cipher = gnutls_cipher_get_name(gnutls_cipher_get(session));
-    const char *group = gnutls_group_get_name(gnutls_group_get(session));
-
-    snprintf(state->version, sizeof(state->version), "%s", version ? version : "unknown");
-    snprintf(state->cipher, sizeof(state->cipher), "%s", cipher ? cipher : "unknown");
-    snprintf(state->group, sizeof(state->group), "%s", group ? group : "none");
-    snprintf(state->description, sizeof(state->description), "%s", text ? text : "unfinished");
-    gnutls_free(text);
 }
 
 /* groups is a list with ':' between the names. */
@@ -238,14 +224,14 @@ static int write_token(ek_binding *binding, ek_connection *connection, ekmotp_er
 static int bind_request(ek_binding *binding, int local_port, ekmotp_error *err)
 {
     const ek_binding_options *options = &binding->options;
-    gnutls_session_t session = NULL;
+    void *session = NULL;
     ek_connection *connection = NULL;
     long connects = 0;
     int rc = find_session(binding, &session, err);
 
     if (rc != 0)
         return rc;
-    describe(&binding->state, session);
+    ek_tls_describe(session, &binding->state.tls);
     if (curl_easy_getinfo(binding->curl, CURLINFO_NUM_CONNECTS, &connects) != CURLE_OK)
         return ekmotp_error_set(err, EKMOTP_E_INVAL, "libcurl does not count its connections");
     binding->state.new_connection = connects != binding->connects;
@@ -258,9 +244,9 @@ static int bind_request(ek_binding *binding, int local_port, ekmotp_error *err)
                 "anything; nothing was sent there");
         return 0;
     }
-    if (options->groups && !is_group_allowed(options->groups, binding->state.group))
+    if (options->groups && !is_group_allowed(options->groups, binding->state.tls.group))
         return ekmotp_error_set(err, EKMOTP_E_CHANNEL_VERSION, "group %s was negotiated, --groups allows %s",
-                                binding->state.group, options->groups);
+                                binding->state.tls.group, options->groups);
     rc = ek_connections_get(options->connections, session, local_port, binding->state.new_connection,
                             options->key, options->id, options->id_len, options->profile, &connection, err);
     if (rc != 0)

@@ -11,6 +11,7 @@
 
 #include "client/connection.h"
 #include "client/origin.h"
+#include "client/tls.h"
 
 #include <curl/curl.h>
 #include <ekmotp/client.h>
@@ -62,13 +63,10 @@ typedef struct ek_binding_state {
     int called; /* libcurl asked for credentials in this transfer */
     int bound;  /* and got some (0: another origin) */
     int new_connection;
-    uint64_t n;       /* of v1, else 0 */
-    char version[16]; /* "TLS1.3" */
-    char cipher[32];
-    char group[32];
-    char description[128]; /* GnuTLS's own */
-    const char *derived;   /* secret, with show_derived only: the proof (v1), the apikey or the JWT */
-    ekmotp_error err;      /* why it was aborted */
+    uint64_t n; /* of v1, else 0 */
+    ek_tls_description tls;
+    const char *derived; /* secret, with show_derived only: the proof (v1), the apikey or the JWT */
+    ekmotp_error err;    /* why it was aborted */
 } ek_binding_state;
 const ek_binding_state *ek_binding_last(const ek_binding *binding);
 

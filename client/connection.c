@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/connection.h"
 
-#include <ekmotp/gnutls.h>
+#include "client/tls.h"
+
 #include <string.h>
 
 static void clear_entry(ek_connection *entry)
@@ -18,7 +19,7 @@ void ek_connections_clear(ek_connections *connections)
 }
 
 /* The entry to use: the one of this session, else the one that was used longest ago (or never). */
-static ek_connection *choose(ek_connections *connections, gnutls_session_t session)
+static ek_connection *choose(ek_connections *connections, void *session)
 {
     ek_connection *oldest = NULL;
 
@@ -33,10 +34,10 @@ static ek_connection *choose(ek_connections *connections, gnutls_session_t sessi
     return oldest;
 }
 
-static int start_channel(ek_connection *entry, gnutls_session_t session, int local_port, ekmotp_error *err)
+static int start_channel(ek_connection *entry, void *session, int local_port, ekmotp_error *err)
 {
     ekmotp_channel *channel = NULL;
-    int rc = ekmotp_gnutls_channel_new(session, &channel, err);
+    int rc = ek_tls_channel_new(session, &channel, err);
 
     if (rc != 0)
         return rc;
@@ -47,7 +48,7 @@ static int start_channel(ek_connection *entry, gnutls_session_t session, int loc
     return 0;
 }
 
-int ek_connections_get(ek_connections *connections, gnutls_session_t session, int local_port, int is_new,
+int ek_connections_get(ek_connections *connections, void *session, int local_port, int is_new,
                        ekmotp_key *key, const uint8_t *id, size_t id_len, ekmotp_profile profile,
                        ek_connection **out, ekmotp_error *err)
 {
@@ -59,7 +60,7 @@ int ek_connections_get(ek_connections *connections, gnutls_session_t session, in
     if (entry->used != 0 && entry->session != session)
         clear_entry(entry);
     if (!entry->client)
-        rc = ekmotp_client_new(ekmotp_gnutls_crypto(), key, id, id_len, profile, &entry->client, err);
+        rc = ekmotp_client_new(ek_tls_crypto(), key, id, id_len, profile, &entry->client, err);
     if (rc == 0 && (!entry->channel || entry->local_port != local_port || is_new))
         rc = start_channel(entry, session, local_port, err);
     if (rc != 0)

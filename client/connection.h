@@ -8,14 +8,13 @@
 #define EK_CLIENT_CONNECTION_H
 
 #include <ekmotp/client.h>
-#include <gnutls/gnutls.h>
 #include <stdint.h>
 
 #define EK_CONNECTIONS_OPEN 8 /* what libcurl may keep open at once */
 #define EK_CONNECTIONS_MAX 64 /* what is remembered: closed ones are in the way until they are the oldest */
 
 typedef struct ek_connection {
-    gnutls_session_t session; /* libcurl's; looked at only while libcurl says that it is in use */
+    void *session; /* libcurl's, see tls.h; looked at only while libcurl says that it is in use */
     int local_port;
     uint64_t used; /* when it was used last: a count, not a clock; 0: this entry is empty */
     unsigned busy; /* requests whose answer is not complete: their client binding is still needed */
@@ -34,7 +33,7 @@ typedef struct ek_connections {
  * connections that it makes) starts a fresh channel; the client binding tells by what it exports whether it
  * is one.
  */
-int ek_connections_get(ek_connections *connections, gnutls_session_t session, int local_port, int is_new,
+int ek_connections_get(ek_connections *connections, void *session, int local_port, int is_new,
                        ekmotp_key *key, const uint8_t *id, size_t id_len, ekmotp_profile profile,
                        ek_connection **out, ekmotp_error *err) __attribute__((warn_unused_result));
 /* *connection becomes NULL. NULL-safe. */

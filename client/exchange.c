@@ -111,8 +111,8 @@ static void tell_connection(const ek_exchange *x)
 
     if (!x->request->options.verbose || !state->called)
         return;
-    fprintf(stderr, "* %s: %s, cipher %s, group %s %s\n", x->request->name, state->version, state->cipher,
-            state->group, state->description);
+    fprintf(stderr, "* %s: %s, cipher %s, group %s %s\n", x->request->name, state->tls.version,
+            state->tls.cipher, state->tls.group, state->tls.text);
     if (!state->bound)
         fprintf(stderr, "* %s: another origin: it got no credentials\n", x->request->name);
     else if (state->n > 0)

@@ -4,6 +4,7 @@
 #include "config.h"
 #endif
 #include "client/command.h"
+#include "client/tls.h"
 #include "client/token_admin.h"
 #include "client/tpm.h"
 #include "lib/common/base64.h"
@@ -11,7 +12,6 @@
 #include "p11/admin.h"
 #include "p11/agent/uri_text.h"
 
-#include <ekmotp/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,9 +173,9 @@ static int compare(const ek_token_admin *admin, const ek_secret *key, const json
     size_t len = 0, size = ekmotp_hash_size(admin->hash);
     int rc = 0;
 
-    if (ekmotp_gnutls_crypto()->hmac(admin->hash, key->bytes, key->len, (const uint8_t *)EK_ADMIN_CHECK,
-                                     strlen(EK_ADMIN_CHECK), wanted) != 0)
-        return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "HMAC failed in GnuTLS");
+    if (ek_tls_crypto()->hmac(admin->hash, key->bytes, key->len, (const uint8_t *)EK_ADMIN_CHECK,
+                              strlen(EK_ADMIN_CHECK), wanted) != 0)
+        return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "HMAC failed in %s", ek_tls_crypto()->name);
     if (ek_base64_decode(EK_BASE64, text, strlen(text), got, sizeof(got), &len) != 0 || len != size ||
         !ek_equal(wanted, got, size))
         rc = ekmotp_error_set(
@@ -275,9 +275,9 @@ static int generate(key_options *options, ekmotp_error *err)
 
     if (!key)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a key");
-    rc = ekmotp_gnutls_crypto()->random(key->bytes, key->len);
+    rc = ek_tls_crypto()->random(key->bytes, key->len);
     if (rc != 0)
-        rc = ekmotp_error_set(err, EKMOTP_E_CRYPTO, "no random bytes from GnuTLS");
+        rc = ekmotp_error_set(err, EKMOTP_E_CRYPTO, "no random bytes from %s", ek_tls_crypto()->name);
     /* The file first: a key that is only in the token could never be enrolled. */
     if (rc == 0)
         rc = ek_file_write_secret(options->out, key->bytes, key->len, err);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "client/key_source.h"
 #include "client/pin.h"
+#include "client/tls.h"
 #include "lib/common/file.h"
 
-#include <ekmotp/gnutls.h>
 #include <string.h>
 
 #define FILE_PREFIX "file:"
@@ -20,7 +20,7 @@ static int open_file(const ek_key_options *options, ekmotp_key **out, ekmotp_err
     if (rc == EKMOTP_E_LIMIT) /* an empty or too long key file is a bad key */
         rc = EKMOTP_E_KEY_LENGTH;
     if (rc == 0) {
-        rc = ekmotp_key_new_bytes(ekmotp_gnutls_crypto(), options->hash, secret->bytes, secret->len,
+        rc = ekmotp_key_new_bytes(ek_tls_crypto(), options->hash, secret->bytes, secret->len,
                                   options->profile == EKMOTP_PROFILE_V1 ? 0 : EKMOTP_KEY_ALLOW_SHORT, out,
                                   &why);
         if (rc != 0)

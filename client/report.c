@@ -72,11 +72,11 @@ static json_t *build(const ek_report *report)
                      "credentials", state->bound, "n", (json_int_t)state->n, "server_proof",
                      proof_name(report->answer), "body_bytes", (json_int_t)report->answer->body_len, "error",
                      text(report->error));
-    if (root && state->version[0])
+    if (root && state->tls.version[0])
         json_object_set_new(root, "tls",
-                            json_pack("{s:s, s:s, s:s, s:s}", "version", state->version, "cipher",
-                                      state->cipher, "group", state->group, "description",
-                                      state->description));
+                            json_pack("{s:s, s:s, s:s, s:s}", "version", state->tls.version, "cipher",
+                                      state->tls.cipher, "group", state->tls.group, "description",
+                                      state->tls.text));
     if (root && state->derived)
         json_object_set_new(root, "derived", json_string(state->derived));
     return root;

@@ -5,8 +5,8 @@
 #endif
 #include "client/command.h"
 #include "client/exchange.h"
+#include "client/tls.h"
 
-#include <ekmotp/gnutls.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -28,8 +28,7 @@ static int check_binding(const ek_request *r, ekmotp_error *err)
 {
     const ek_request_options *o = &r->options;
     ekmotp_client *client = NULL;
-    int rc =
-        ekmotp_client_new(ekmotp_gnutls_crypto(), r->key.key, o->id, o->id_len, o->key.profile, &client, err);
+    int rc = ekmotp_client_new(ek_tls_crypto(), r->key.key, o->id, o->id_len, o->key.profile, &client, err);
 
     ekmotp_client_free(&client);
     return rc;

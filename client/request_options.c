@@ -341,7 +341,6 @@ void ek_request_options_clear(ek_request_options *options)
     free(options->data);
     free(options->claims);
     free(options->groups);
-    free(options->priority);
     curl_slist_free_all(options->headers);
     curl_slist_free_all(options->connect_to);
     curl_slist_free_all(options->resolve);

@@ -27,7 +27,6 @@ typedef struct ek_request_options {
     long connect_timeout_ms, max_time_ms;    /* 0: none */
     long tls, http;                          /* values of CURLOPT_SSLVERSION, CURLOPT_HTTP_VERSION */
     char *groups;                            /* owned, ':' between names; NULL: what GnuTLS offers */
-    char *priority;                          /* owned: the same as the end of a GnuTLS priority string */
     int follow;
     /* where the answer goes */
     const char *output, *report; /* files; NULL or "-": standard output, standard error */

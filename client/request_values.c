@@ -5,9 +5,9 @@
 #include "client/command.h"
 #include "client/request_values.h"
 #include "client/text.h"
+#include "client/tls.h"
 
 #include <ekmotp/jose.h>
-#include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -150,38 +150,20 @@ void ek_value_claims(struct argp_state *state, ek_request_options *options, cons
         argp_error(state, "--claims: %.300s: holds a NUL byte", path);
 }
 
-static int is_known_group(const char *name)
-{
-    for (const gnutls_group_t *group = gnutls_group_list(); *group; group++)
-        if (strcasecmp(gnutls_group_get_name(*group), name) == 0)
-            return 1;
-    return 0;
-}
-
 void ek_value_groups(struct argp_state *state, ek_request_options *options, const char *list)
 {
-    char *names = strdup(list), *groups = strdup(list), *priority = NULL;
-    size_t size = 0;
-    FILE *to = open_memstream(&priority, &size);
+    char *names = strdup(list), *groups = strdup(list);
 
-    if (!names || !groups || !to)
+    if (!names || !groups)
         no_memory(state);
-    fputs("-GROUP-ALL", to);
-    for (char *rest = names, *name = strsep(&rest, ",:"); name; name = strsep(&rest, ",:")) {
-        if (!is_known_group(name))
-            argp_error(state, "--groups: this GnuTLS has no group '%.50s'; 'gnutls-cli --list' names them",
-                       name);
-        fprintf(to, ":+GROUP-%s", name);
-    }
-    if (fclose(to) != 0)
-        no_memory(state);
+    for (char *rest = names, *name = strsep(&rest, ",:"); name; name = strsep(&rest, ",:"))
+        if (!ek_tls_has_group(name))
+            argp_error(state, "--groups: this %s has no group '%.50s'", ek_tls_crypto()->name, name);
     for (char *at = strchr(groups, ','); at; at = strchr(at, ','))
         *at = ':';
     free(names);
     free(options->groups);
-    free(options->priority);
     options->groups = groups;
-    options->priority = priority;
 }
 
 void ek_value_url(struct argp_state *state, ek_request_options *options, char *url)

@@ -3,6 +3,7 @@
 #include "config.h"
 #endif
 #include "client/connection.h"
+#include "client/tls.h"
 #include "client/trace.h"
 #include "client/transfer.h"
 
@@ -71,9 +72,10 @@ static void set_way(setter *set, const ek_request_options *options)
         SET(set, CURLOPT_CONNECT_TO, options->connect_to);
     if (options->resolve)
         SET(set, CURLOPT_RESOLVE, options->resolve);
-    /* Up to 7.88 libcurl takes this and does nothing with it: the binding looks at what came of it. */
-    if (options->priority)
-        SET(set, CURLOPT_SSL_CIPHER_LIST, options->priority);
+    if (set->code == CURLE_OK) {
+        set->code = ek_tls_set_up(set->curl, options->groups);
+        set->option = "the key exchange groups";
+    }
     /* With several requests at once: rather wait for a connection that can carry many than make another. */
     SET(set, CURLOPT_PIPEWAIT, options->parallel > 1 ? 1L : 0L);
     SET(set, CURLOPT_FOLLOWLOCATION, options->follow ? 1L : 0L);
