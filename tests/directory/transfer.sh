@@ -119,7 +119,7 @@ out '^5000 clients imported'
 lacks "$tmp/err.log" '%'
 on "$tmp/many.db" good list --match '*-04999'
 out '^many-04999'
-if command -v script >/dev/null; then
+if script -qec true /dev/null >/dev/null 2>&1 </dev/null; then
     script -qec "'$EKMOTPD' client import '$tmp/many' -d '$tmp/bar.db'" /dev/null >"$tmp/bar.log" </dev/null
     has "$tmp/bar.log" '\[#+\] 100 %  5000 clients'
 fi
