@@ -54,17 +54,17 @@ static int only_get(const ek_head *head, ek_answer *answer)
     return 0;
 }
 
-/* The id as JSON text: UTF-8 as it is, other bytes as %XX. */
-static int id_text(const ekmotp_verdict *verdict, json_t **out)
+/*
+ * The id as the tools and the log write it: what is no visible ASCII, and '%', as %XX. One rule for all ids:
+ * if some stood as they are, two clients could look the same.
+ */
+static json_t *id_text(const ekmotp_verdict *verdict)
 {
-    char text[3 * EKMOTP_ID_MAX + 1];
+    static const char hex[] = "0123456789ABCDEF";
+    char text[3 * EKMOTP_ID_MAX];
     size_t n = 0;
 
-    *out = json_stringn((const char *)verdict->id, verdict->id_len);
-    if (*out)
-        return 0;
     for (size_t i = 0; i < verdict->id_len; i++) {
-        static const char hex[] = "0123456789ABCDEF";
         uint8_t c = verdict->id[i];
 
         if (c > ' ' && c < 0x7f && c != '%') {
@@ -75,8 +75,7 @@ static int id_text(const ekmotp_verdict *verdict, json_t **out)
             text[n++] = hex[c & 15];
         }
     }
-    *out = json_stringn(text, n);
-    return *out ? 0 : -1;
+    return json_stringn(text, n);
 }
 
 /*
@@ -86,11 +85,11 @@ static int id_text(const ekmotp_verdict *verdict, json_t **out)
 static void answer_whoami(const ekmotp_verdict *verdict, ek_answer *answer)
 {
     const char *claims = verdict->claims;
-    json_t *id = NULL;
+    json_t *id = id_text(verdict);
     char *text = NULL;
     int rc = -1;
 
-    if (id_text(verdict, &id) == 0)
+    if (id)
         text = json_dumps(id, JSON_COMPACT | JSON_ENCODE_ANY);
     answer->body = text ? evbuffer_new() : NULL;
     if (answer->body)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """The admin listener, static files, handlers: what is given out, and to whom."""
+import json
 import os
 import re
 import socket
@@ -111,6 +112,24 @@ def test_admin_is_apart():
     remote = Server("--admin-listen", "0.0.0.0:0", "--admin-remote", admin=False, directory=directory)
     same("remote", remote.get_admin("/healthz").split()[1], "200")
     remote.stop()
+
+
+def test_odd_ids():
+    """Ids with odd bytes come in, are written as %XX, and no two look the same."""
+    import reference
+    ids = {"x%FF": b"x\xff", "x%25FF": b"x%FF", "%C3%BC": "\u00fc".encode(), "a\"b\\c": b'a"b\\c', "%20": b" ",
+           "%00": b"\0", "z" * 255: b"z" * 255}
+    odd = Directory(*ids)
+    own = Server(directory=odd)
+    for text, raw in ids.items():
+        c = Tls(own.port)
+        r = c.request("/whoami", authorization=reference.V1(c.export, odd.keys[text], raw).authorization(1))
+        same("status of %r" % text, r.status, 200)
+        same("client", json.loads(r.body)["client"], text)
+        c.close()
+    own.wait_log(r"client=x%FF profile")
+    own.wait_log(r"client=x%25FF profile")
+    own.stop()
 
 
 def test_priorities_for_the_journal():

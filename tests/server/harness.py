@@ -102,7 +102,7 @@ class Directory:
             self.add(one)
 
     def add(self, one, *options):
-        key = path("%s.%d.key" % (one, Directory.count))
+        key = path("%d.%d.key" % (Directory.count, len(self.keys)))
         client("add", self.file, one, "--out", key, *options)
         with open(key, "rb") as f:
             self.keys[one] = f.read()
