@@ -88,6 +88,16 @@ static short client_events(const front_client *c)
     return events;
 }
 
+/* Whether connections are taken now; else they wait in the listener's queue. */
+static int may_accept(front *f)
+{
+    if (f->now < f->accept_at) {
+        ek_front_expect(f, f->accept_at);
+        return 0;
+    }
+    return f->client_count < EK_FRONT_CLIENTS_MAX;
+}
+
 static void prepare(front *f, turn *t)
 {
     front_client *c;
@@ -98,7 +108,7 @@ static void prepare(front *f, turn *t)
     if (f->listener < 0)
         add_polled(t, f->parent, POLLIN);
     else
-        add_polled(t, f->client_count < EK_FRONT_CLIENTS_MAX ? f->listener : -1, POLLIN);
+        add_polled(t, may_accept(f) ? f->listener : -1, POLLIN);
     TAILQ_FOREACH(w, &f->workers, link)
     add_polled(t, w->fd, (short)(POLLIN | (ek_buffer_len(&w->out) > 0 ? POLLOUT : 0)));
     t->workers_end = t->count;

@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #define EK_FRONT_CLIENTS_MAX 64
+#define EK_FRONT_ACCEPT_PAUSE_MS 100
 #define EK_FRONT_HANDLES_MAX 64       /* keys of one client */
 #define EK_FRONT_KEYS_MAX 64          /* keys of all clients */
 #define EK_FRONT_WORKERS_MAX 16       /* one for each module */
@@ -111,6 +112,7 @@ typedef struct front {
     int stopping;
     int64_t now; /* ms; taken once in each turn of the loop */
     int64_t started;
+    int64_t accept_at; /* not before: descriptors or memory ran out */
     int64_t next_scan; /* no deadline is earlier than this */
     TAILQ_HEAD(, front_client) clients;
     TAILQ_HEAD(, front_worker) workers;

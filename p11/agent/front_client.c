@@ -87,8 +87,12 @@ void ek_front_accept(front *f)
     int fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     int own_user = 0;
 
-    if (fd < 0)
+    if (fd < 0) {
+        /* The connection stays in the queue: to be told of it again at once would be a busy loop. */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            f->accept_at = f->now + EK_FRONT_ACCEPT_PAUSE_MS;
         return;
+    }
     if (ek_peer_check(fd, f->options, &own_user, &err) != 0) {
         /* With the id 0 it concerns the connection, not a request. */
         ek_wire_message m = {.type = EK_WIRE_ERROR,

@@ -39,6 +39,14 @@ static int check_folder(const ek_agent_options *o, ekmotp_error *err)
     return 0;
 }
 
+/* A socket that an agent left behind; a file of another kind refuses connections too, and must stay. */
+static int is_stale_socket(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISSOCK(st.st_mode);
+}
+
 int ek_listen(const ek_agent_options *o, int *fd, ekmotp_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -59,7 +67,7 @@ int ek_listen(const ek_agent_options *o, int *fd, ekmotp_error *err)
             ekmotp_error_set(err, EKMOTP_E_AGENT, "socket %.200s: an agent listens there already", o->socket);
         goto out;
     }
-    if (errno == ECONNREFUSED)
+    if (errno == ECONNREFUSED && is_stale_socket(o->socket))
         (void)!unlink(o->socket);
     before = umask(o->any_group ? 0117 : 0177);
     rc = bind(s, (const struct sockaddr *)&address, sizeof(address)) != 0 || listen(s, 64) != 0;

@@ -145,3 +145,34 @@ kill -KILL "$background_pid"
 wait_for 5 gone "$background_pid"
 start_shared
 stop "$background_pid" || :
+
+# What is no socket is not replaced by one.
+echo precious >"$tmp/run/file"
+ln -s nowhere "$tmp/run/link"
+for path in file link; do
+    exits 1 timeout 20 "$fake_agent" --socket "$tmp/run/$path" 2>"$tmp/out"
+    has "$tmp/out" 'Address already in use'
+done
+same "the file" "$(cat "$tmp/run/file")" precious
+[ -h "$tmp/run/link" ] || die "the link is gone"
+rm "$tmp/run/file" "$tmp/run/link"
+
+# Without descriptors for more connections it waits, and does not turn in a busy loop.
+ticks()
+{
+    awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+start_shared
+"$driver" "$sock" status >"$tmp/status"
+front=$(front_of "$tmp/status")
+prlimit --pid "$front" --nofile=12:12
+background "$tmp/crowd.log" python3 "$wire" "$sock" crowd
+wait_for 10 grep -q connected "$tmp/crowd.log"
+before=$(ticks "$front")
+sleep 1 # the time over which the work is counted
+spent=$(($(ticks "$front") - before))
+[ "$spent" -lt 10 ] || die "$spent ticks of work in a second of waiting"
+stop "$background_pid" || :
+wait_for 10 "$driver" "$sock" status
+"${agent_command[@]}" stop
+wait_for 10 test ! -e "$sock"

@@ -8,6 +8,7 @@ wire.py SOCKET lock|stop|admin  asks for that
 wire.py SOCKET idle             connects and says nothing; prints the seconds until the agent hangs up
 wire.py SOCKET abuse            says everything that is wrong; the agent must refuse each, and live
 wire.py SOCKET flood URI        many requests at once without reading the replies
+wire.py SOCKET crowd            holds more connections than there are descriptors
 wire.py SOCKET greedy           connects as often as it can
 """
 import os
@@ -191,6 +192,16 @@ def flood(path, uri):
 V1 = b"\0\0\0\1ekmotp v1 channel\0" + bytes(32) + b"\0\0\1\0"
 
 
+def crowd(path):
+    """More connections than the agent has descriptors for, held until a signal ends it."""
+    held = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+    for s in held:
+        s.connect(path)
+        s.sendall(frame(HELLO, 1))
+    print("connected", flush=True)
+    time.sleep(60)
+
+
 def greedy(path):
     held = []
     for _ in range(200):
@@ -235,6 +246,8 @@ def main():
         abuse(path)
     elif what == "flood":
         flood(path, sys.argv[3])
+    elif what == "crowd":
+        crowd(path)
     elif what == "greedy":
         greedy(path)
     elif what == "idle":
