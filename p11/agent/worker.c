@@ -12,14 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH_US 150 /* of work that one thread takes at a time from a token in software */
+#define BATCH_US 400 /* of work that one thread takes at a time from a token in software */
 #define BATCH_MAX 16
+#define SERIAL_US 60 /* a token whose MACs are over by then does not get faster by several threads */
 
 /*
- * Each thread takes what comes next, works on it and answers. While a MAC is a matter of microseconds a
- * thread takes several requests at once, because waking threads for each would cost more than the MACs; where
- * one takes milliseconds each request is taken by a thread of its own. A thread that answers while another
- * one writes leaves its answers for that one to write.
+ * Each thread takes what comes next, works on it and answers. Where a MAC takes milliseconds each request is
+ * taken by a thread of its own. While it is a matter of microseconds a thread takes several requests at once,
+ * because waking threads for each would cost more than the MACs; and with the quickest tokens one thread does
+ * all (two threads in SoftHSM make fewer MACs than one). A thread that answers while another one writes
+ * leaves its answers for that one to write.
  */
 typedef struct worker {
     ek_worker_ops *ops;
@@ -68,7 +70,7 @@ static int take(share *s)
         if (rc == 0)
             rc = parse(&w->in, &m, &used);
     }
-    s->leads = rc == EK_WIRE_MORE && all_quick;
+    s->leads = all_quick && (rc == EK_WIRE_MORE || (rc == 0 && w->mac_us < SERIAL_US));
     if (!s->leads)
         pthread_mutex_unlock(&w->in_lock);
     return ek_buffer_len(&s->in) > 0 ? 0 : -1;
@@ -106,7 +108,18 @@ static int send_answers(share *s)
     return rc;
 }
 
-/* Answers one request, and learns from a MAC how long they take (a moving average). */
+/*
+ * Learns how long a MAC takes. What makes one longer (other threads, other processes) is not the token, so
+ * that a shorter one counts for more.
+ */
+static void learn(worker *w, int64_t us)
+{
+    int64_t known = w->mac_us;
+
+    w->mac_us = (unsigned)(us < known ? (known + us) / 2 : known + (us - known + 63) / 64);
+}
+
+/* Answers one request. */
 static int answer(share *s, const ek_wire_message *request)
 {
     uint8_t small[EKMOTP_ERROR_MESSAGE_SIZE];
@@ -118,7 +131,7 @@ static int answer(share *s, const ek_wire_message *request)
 
     ek_worker_answer(w->ops, request, &reply, small, &text);
     if (request->type == EK_WIRE_MAC)
-        w->mac_us = (unsigned)((7 * (int64_t)w->mac_us + ek_time_us() - start) / 8);
+        learn(w, ek_time_us() - start);
     rc = ek_buffer_put(&s->out, &reply);
     free(text);
     if (rc == EKMOTP_E_LIMIT) {
