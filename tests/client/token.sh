@@ -63,6 +63,18 @@ for program in ends chats; do
     with 3 'agent' "pkcs11:token=other;object=client1?$module" --agent-program "$tmp/$program"
 done
 
+# A shared agent: by option, by environment, and gone.
+background "$tmp/agent.log" "$EKMOTP_AGENT" --socket "$tmp/agent/socket"
+agent=$background_pid
+wait_for 20 test -S "$tmp/agent/socket"
+shared="pkcs11:token=other;object=client1?$module"
+bad 5 'refused .401.*wrong key' --key "$shared" --pin-source "$tmp/pin" --agent "$tmp/agent/socket" "$url"
+EKMOTP_AGENT_SOCK=$tmp/agent/socket bad 5 'refused .401' --key "$shared" --pin-source "$tmp/pin" "$url"
+# It makes MACs of v1's messages only, unless it was told otherwise.
+bad 3 'policy|allow' --key "$shared" --pin-source "$tmp/pin" --agent "$tmp/agent/socket" --profile compat-apikey "$url"
+stop "$agent" || :
+bad 3 'agent' --key "$shared" --pin-source "$tmp/pin" --agent "$tmp/agent/socket" "$url"
+
 for program in swtpm tpm2_ptool tpm2-abrmd dbus-daemon; do
     command -v "$program" >/dev/null || { say "the TPM part is left out: $program is not installed" && exit 0; }
 done
