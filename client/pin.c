@@ -132,6 +132,19 @@ static int prompt(const char *token, char *pin, size_t size, ekmotp_error *err)
     return rc;
 }
 
+int ek_pin_credential(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err)
+{
+    int rc = read_credential(pin, size, err);
+
+    (void)ctx;
+    if (rc != 0)
+        return rc;
+    return ekmotp_error_set(err, EKMOTP_E_PIN_MISSING,
+                            "token '%s' wants a PIN: name a file of mode 0600 with --pin-source or with "
+                            "pin-source in the URI, or pass the systemd credential " EK_PIN_CREDENTIAL,
+                            token);
+}
+
 int ek_pin_ask(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err)
 {
     int rc = read_credential(pin, size, err);

@@ -11,7 +11,9 @@
 
 #define EK_PIN_CREDENTIAL "ekmotp.pin"
 
-/* An ekmotp_pin_callback; ctx is not used. */
+/* For services: the credential alone. An ekmotp_pin_callback; ctx is not used. */
+int ek_pin_credential(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err);
+/* The credential, then a prompt. An ekmotp_pin_callback; ctx is not used. */
 int ek_pin_ask(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err);
 
 #endif

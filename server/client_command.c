@@ -2,6 +2,7 @@
 /* client_command.c: "ekmotpd client COMMAND": administers the directory of clients. */
 #include "config.h"
 
+#include "client/pin.h"
 #include "server/client_command.h"
 #include "server/command.h"
 
@@ -105,7 +106,7 @@ static void tell_created(const ek_client_options *o, unsigned created)
 static int run(const ek_client_command *command, const ek_client_options *o, ekmotp_error *err)
 {
     const ek_token_opener_options token_options = {
-        .agent_program = o->agent_program, .pin_source = o->pin_source, .may_prompt = isatty(STDIN_FILENO)};
+        .agent_program = o->agent_program, .pin_source = o->pin_source, .pin = ek_pin_ask};
     ekmotp_directory_options options = {.crypto = ekmotp_openssl_crypto(),
                                         .kek = o->kek,
                                         .master = o->master,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/server.h"
 
+#include "client/pin.h"
 #include "server/admin.h"
 #include "server/authenticate.h"
 #include "server/clients.h"
@@ -83,6 +84,7 @@ static int load(server *s, ekmotp_error *err)
 {
     const ek_token_opener_options tokens = {.agent = s->config->agent,
                                             .agent_program = s->config->agent_program,
+                                            .pin = ek_pin_credential,
                                             .pin_source = s->config->pin_source,
                                             .timeout_ms = s->config->token_timeout * 1000};
     int rc = ek_connection_global_init(err);

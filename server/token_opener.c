@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "config.h"
 
-#include "lib/common/secret.h"
 #include "server/token_opener.h"
 
 #include <ekmotp/p11.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 /* A token that refused its PIN. */
 typedef struct refusal {
@@ -26,7 +20,7 @@ struct ek_token_opener {
     char *agent_program;
     char *pin_source;
     unsigned timeout_ms;
-    int may_prompt;
+    ekmotp_pin_callback pin;
     pthread_mutex_t lock; /* one key is opened at a time: the agent is started, a PIN asked for, once */
     ekmotp_agent *agent;
     refusal *refusals;
@@ -45,7 +39,7 @@ int ek_token_opener_new(const ek_token_opener_options *options, ek_token_opener 
     if (!o)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory");
     pthread_mutex_init(&o->lock, NULL);
-    o->may_prompt = options->may_prompt;
+    o->pin = options->pin;
     o->timeout_ms = options->timeout_ms;
     if (copy(options->agent, &o->agent_socket) != 0 || copy(options->agent_program, &o->agent_program) != 0 ||
         copy(options->pin_source, &o->pin_source) != 0) {
@@ -100,50 +94,6 @@ static char *token_part(const char *uri)
     return part;
 }
 
-/* Asks on the terminal, without echo. */
-static int prompt(void *ctx, const char *token, char *pin, size_t size, ekmotp_error *err)
-{
-    struct termios old, silent;
-    FILE *tty = NULL;
-    char *line = NULL;
-    size_t line_size = 0;
-    ssize_t len = -1;
-    int rc;
-
-    (void)ctx;
-    tty = fopen("/dev/tty", "r+e");
-    if (!tty || tcgetattr(fileno(tty), &old) != 0) {
-        rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING,
-                              "token %s wants a PIN and there is no terminal to ask on; name a file with "
-                              "--pin-source or with pin-source in the URI",
-                              token);
-        goto out;
-    }
-    fprintf(tty, "PIN of token %s: ", token);
-    fflush(tty);
-    silent = old;
-    silent.c_lflag &= ~(tcflag_t)ECHO;
-    tcsetattr(fileno(tty), TCSAFLUSH, &silent);
-    len = getline(&line, &line_size, tty);
-    tcsetattr(fileno(tty), TCSAFLUSH, &old);
-    fputc('\n', tty);
-    if (len > 0 && line[len - 1] == '\n')
-        len--;
-    if (len < 1 || (size_t)len > size) {
-        rc = ekmotp_error_set(err, EKMOTP_E_PIN_MISSING, "no PIN was given for token %s", token);
-        goto out;
-    }
-    memcpy(pin, line, (size_t)len);
-    rc = (int)len;
-out:
-    if (line)
-        ek_wipe(line, line_size);
-    free(line);
-    if (tty)
-        fclose(tty);
-    return rc;
-}
-
 static int was_refused(const ek_token_opener *o, const char *token, ekmotp_error *err)
 {
     for (const refusal *r = o->refusals; r; r = r->next)
@@ -179,10 +129,8 @@ static int need_agent(ek_token_opener *o, ekmotp_error *err)
 int ek_token_opener_open(void *ctx, const char *uri, ekmotp_hash hash, ekmotp_key **out, ekmotp_error *err)
 {
     ek_token_opener *o = ctx;
-    ekmotp_p11_options options = {.hash = hash,
-                                  .pin_source = o->pin_source,
-                                  .pin = o->may_prompt ? prompt : NULL,
-                                  .timeout_ms = o->timeout_ms};
+    ekmotp_p11_options options = {
+        .hash = hash, .pin_source = o->pin_source, .pin = o->pin, .timeout_ms = o->timeout_ms};
     char *token = token_part(uri);
     int rc;
 

@@ -6,7 +6,7 @@
 #ifndef EK_SERVER_TOKEN_OPENER_H
 #define EK_SERVER_TOKEN_OPENER_H
 
-#include <ekmotp/key.h>
+#include <ekmotp/p11.h>
 
 typedef struct ek_token_opener ek_token_opener;
 
@@ -15,7 +15,7 @@ typedef struct ek_token_opener_options {
     const char *agent_program; /* path of ekmotp-agent; NULL: the installed one */
     const char *pin_source;    /* file with the PIN, where the URI names none; may be NULL */
     unsigned timeout_ms;       /* upper bound of each wait; 0: that of ekmotp/p11.h */
-    int may_prompt;            /* ask a person on the terminal where no file is named */
+    ekmotp_pin_callback pin;   /* asked where no file is named; ctx is not used; NULL: nobody is */
 } ek_token_opener_options;
 
 /* Copies the options; starts nothing. */
