@@ -41,8 +41,15 @@ static int put(ek_answer *answer, const char *bytes, size_t len)
 {
     if (!answer->options.hold)
         return ek_output_write(answer->options.output, bytes, len, &answer->err);
-    if (!answer->held)
+    if (!answer->held) {
+        answer->held_put = 0;
         answer->held = open_memstream(&answer->held_bytes, &answer->held_len);
+    }
+    if (len > EK_ANSWER_HELD_MAX - answer->held_put)
+        return ekmotp_error_set(&answer->err, EKMOTP_E_LIMIT,
+                                "the answer has more than %u bytes; ask for it without --parallel",
+                                EK_ANSWER_HELD_MAX);
+    answer->held_put += len;
     if (!answer->held || fwrite(bytes, 1, len, answer->held) != len)
         return ekmotp_error_set(&answer->err, EKMOTP_E_NOMEM, "out of memory for the answer");
     return 0;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define EK_ANSWER_HEAD_MAX (256U << 10) /* bytes of an answer's header that are taken */
+#define EK_ANSWER_HELD_MAX (16U << 20)  /* bytes of one answer that are held in memory, with hold */
 #define EK_ANSWER_INFO_SIZE 1024        /* bytes of an Authentication-Info value that are taken */
 
 typedef enum ek_server_proof {
@@ -35,6 +36,7 @@ typedef struct ek_answer {
     FILE *held; /* with hold: what will be written, in held_bytes */
     char *held_bytes;
     size_t held_len;
+    size_t held_put; /* what went into it so far */
     /* the header that is being read, or was read last */
     int in_head; /* between its first line and the empty one */
     int head_done;

@@ -83,5 +83,10 @@ done
 mark "server--tls13"
 bad 6 'server proof' --tls13 --parallel 2 --repeat 100 "$url/wrong-proof"
 [ "$(requests "server--tls13" 1 | wc -w)" -le 4 ] || die "it went on after a wrong proof"
+# Answers that are held until they can be written whole take a bounded room.
+good --parallel 2 -o "$tmp/out" "$url/large?bytes=16700000"
+bad 2 'more than 16777216 bytes; ask for it without --parallel' --parallel 2 -o "$tmp/out" "$url/large?bytes=16800000"
+good -o "$tmp/out" "$url/large?bytes=16800000"
+
 bad 2 'not a number of 1 to 32' --parallel 0 "$url/get"
 bad 2 'not a number of 1 to 32' --parallel 33 "$url/get"

@@ -191,6 +191,10 @@ class Exchange:
         self.send("200 OK", ["Transfer-Encoding: chunked"], b"2\r\nok\r\n0\r\nHTTP/1.1 401: x\r\n\r\n", False)
         return True
 
+    def do_large(self, query, fields, body, info):
+        self.send("200 OK", ["Authentication-Info: " + info], b"x" * int(query["bytes"]))
+        return True
+
     def do_cut(self, query, fields, body, info):
         """A good header, and less body than it says."""
         self.send("200 OK", ["Authentication-Info: " + info, "Content-Length: 100"], b"half", False)
