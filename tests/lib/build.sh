@@ -47,6 +47,14 @@ quiet()
     fi
 }
 
+case $src in
+    *[!A-Za-z0-9/._+,:@%~-]*)
+        echo "build.sh: autoconf and libtool cannot build below '$src': move the sources to a path without" \
+            "white space and special characters" >&2
+        exit 1
+        ;;
+esac
+
 cd "$src"
 mkdir -p build
 # Two verbs at once build one after the other.
