@@ -34,7 +34,7 @@ static json_t *text(const char *value)
 
     if (plain)
         return plain;
-    copy = at = malloc(3 * strlen(value) + 1);
+    copy = at = calloc(3 * strlen(value) + 1, 1);
     if (!copy)
         return NULL;
     for (; *value; value++)
