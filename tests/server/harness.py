@@ -4,6 +4,7 @@
 A test file defines functions test_*, and ends with harness.main(). They run in order, each with a fresh
 time limit; one that fails ends the file.
 """
+import atexit
 import os
 import re
 import shutil
@@ -41,6 +42,16 @@ for name in ("NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "JOUR
     os.environ.pop(name, None)
 tmp = tempfile.mkdtemp(prefix="ekmotp-server.", dir="/tmp")
 servers = []
+
+
+@atexit.register
+def clean_up():
+    """Also where a test file fails before its first test."""
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+    shutil.rmtree(tmp, ignore_errors=True)
 
 
 class Failed(AssertionError):
@@ -336,12 +347,9 @@ def main():
                 if rc:
                     break
     finally:
-        for server in servers:
-            if server.process.poll() is None:
-                server.process.kill()
-                server.process.wait()
-            if rc not in (0, 77):
+        if rc not in (0, 77):
+            for server in servers:
                 print("---- log of server %d, its end\n%s" % (server.process.pid, server.log()[-4000:]))
-        shutil.rmtree(tmp, ignore_errors=True)
+        clean_up()
     sys.stdout.flush()
     os._exit(rc)
