@@ -45,10 +45,9 @@ static const char *fix_of(const ek_admin *a, int code)
     case EKMOTP_E_KEY_AMBIGUOUS:
         return "ekmotp key list URI";
     case EKMOTP_E_PIN_LOCKED:
-        return a->token.module && ek_module_is_serial(a->token.module)
-                   ? "tpm2_dictionarylockout --clear-lockout"
-                   : "pkcs11-tool --login --login-type so "
-                     "--init-pin";
+        return a->token.module && ek_module_is_tpm(a->token.module) ? "tpm2_dictionarylockout --clear-lockout"
+                                                                    : "pkcs11-tool --login --login-type so "
+                                                                      "--init-pin";
     case EKMOTP_E_TOKEN_MECHANISM:
         return "ekmotp key remove URI; ekmotp key import --from FILE URI";
     default:
@@ -152,9 +151,8 @@ static int look_at_mac(ek_admin *a, CK_OBJECT_HANDLE key)
 static void look_at_attributes(ek_admin *a, CK_OBJECT_HANDLE key)
 {
     /* tpm2-pkcs11 says so of every key that was imported: importing it again changes nothing. */
-    const char *fix = ek_module_is_serial(a->token.module)
-                          ? NULL
-                          : "ekmotp key remove URI; ekmotp key import --from FILE URI";
+    const char *fix =
+        ek_module_is_tpm(a->token.module) ? NULL : "ekmotp key remove URI; ekmotp key import --from FILE URI";
     json_t *warnings = json_array(), *text;
     size_t i;
 
@@ -178,7 +176,7 @@ int ek_admin_doctor(ek_admin *a, ekmotp_error *err)
     look_at_module(a);
     if ((rc = ek_token_find(a->uri, &a->modules, &a->token, &why)) != 0)
         return broken(a, "token", rc, &why);
-    json_object_set_new(a->reply, "tpm", json_boolean(ek_module_is_serial(a->token.module)));
+    json_object_set_new(a->reply, "tpm", json_boolean(ek_module_is_tpm(a->token.module)));
     if ((rc = ek_admin_session(a, 0, &why)) != 0)
         return broken(a, "session", rc, &why);
     rc = ek_admin_login(a, &why);

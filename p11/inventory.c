@@ -131,7 +131,7 @@ static json_t *describe_token(const ek_token *token)
     json_object_set_new(value, "model", padded(info->model, sizeof(info->model)));
     json_object_set_new(value, "slot", json_integer((json_int_t)token->slot));
     json_object_set_new(value, "uri", token_uri(token));
-    json_object_set_new(value, "tpm", json_boolean(ek_module_is_serial(token->module)));
+    json_object_set_new(value, "tpm", json_boolean(ek_module_is_tpm(token->module)));
     json_object_set_new(value, "login", json_boolean(ek_token_wants_pin(token)));
     json_object_set_new(value, "keypad", json_boolean(ek_token_has_keypad(token)));
     json_object_set_new(value, "pin", json_string(pin_state(info->flags)));

@@ -283,7 +283,7 @@ int ek_admin_import(ek_admin *a, ekmotp_error *err)
     }
     if ((rc = ek_admin_open(a, CKF_RW_SESSION, err)) != 0 || (rc = refuse_second(a, err)) != 0)
         goto out;
-    if (ek_module_is_serial(a->token.module)) {
+    if (ek_module_is_tpm(a->token.module)) {
         json_object_set_new(a->reply, "ptool", json_string(a->token.label));
         goto out;
     }

@@ -22,7 +22,6 @@ struct ek_module {
     CK_FUNCTION_LIST *functions;
     CK_INFO info;
     pid_t pid;
-    int serial;
 
     pthread_mutex_t lock; /* for left */
     pthread_cond_t left;
@@ -37,12 +36,6 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static ek_module *registry;
 
 /* ---- one module ---- */
-
-/* CK_INFO's texts are padded with blanks and not terminated. */
-static int says_tpm(const CK_INFO *info)
-{
-    return memcmp(info->libraryDescription, "TPM2.0", 6) == 0;
-}
 
 static ek_module *module_find(const char *path)
 {
@@ -85,7 +78,6 @@ static int initialize(ek_module *module, ekmotp_error *err)
     rv = module->functions->C_GetInfo(&module->info);
     if (rv != CKR_OK)
         memset(&module->info, ' ', sizeof(module->info));
-    module->serial = says_tpm(&module->info);
     return 0;
 }
 
@@ -200,9 +192,15 @@ const CK_INFO *ek_module_info(const ek_module *module)
     return &module->info;
 }
 
+int ek_module_is_tpm(const ek_module *module)
+{
+    /* CK_INFO's texts are padded with blanks and not terminated. */
+    return memcmp(module->info.libraryDescription, "TPM2.0", 6) == 0;
+}
+
 int ek_module_is_serial(const ek_module *module)
 {
-    return module->serial;
+    return ek_module_is_tpm(module) || strncmp(module->path, EK_MODULE_REMOTE, strlen(EK_MODULE_REMOTE)) == 0;
 }
 
 /* ---- the door ---- */

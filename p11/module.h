@@ -48,15 +48,21 @@ int ek_module_is_ours(const ek_module *module);
 /* The last owner finalises and unloads. NULL-safe. */
 void ek_module_free(ek_module **module);
 
+/* What the path of a module begins with that p11-kit speaks to over a socket; its name follows. */
+#define EK_MODULE_REMOTE "remote:"
+
 /* Path of the file, and the name in p11-kit's configuration ("" where it was loaded by path). */
 const char *ek_module_path(const ek_module *module);
 const char *ek_module_name(const ek_module *module);
 CK_FUNCTION_LIST *ek_module_functions(const ek_module *module);
 const CK_INFO *ek_module_info(const ek_module *module);
+/* 1 for tpm2-pkcs11, here or behind p11-kit's remoting. */
+int ek_module_is_tpm(const ek_module *module);
 /*
- * 1 if the module is known to run one operation at a time, whatever its callers do (a TPM), else 0. Then
- * one session serves all threads: it costs nothing, and when the TPM is lost only one operation fails,
- * where each one that fails counts towards the TPM's lockout.
+ * 1 if the module is known to run one operation at a time, whatever its callers do: a TPM, or one that
+ * p11-kit speaks to over a socket. Then one session serves all threads: it costs nothing; when a TPM is lost
+ * only one operation fails, where each one that fails counts towards the lockout; and p11-kit, which can
+ * leave a thread waiting for ever when several share a socket whose other end dies, is not asked to share.
  */
 int ek_module_is_serial(const ek_module *module);
 

@@ -64,22 +64,41 @@ out:
     return rc;
 }
 
+/* What tells a module from others: its file, or the name of one that is reached over a socket. NULL: no
+ * memory. */
+static char *identity_of(CK_FUNCTION_LIST *functions, const char *name)
+{
+    char *file = p11_kit_module_get_filename(functions), *path;
+
+    if (!file)
+        return asprintf(&path, EK_MODULE_REMOTE "%s", name) < 0 ? NULL : path;
+    path = realpath(file, NULL);
+    if (!path)
+        return file;
+    free(file);
+    return path;
+}
+
 /* Opens one registered module; functions are released or kept. */
 static int open_registered(CK_FUNCTION_LIST *functions, ek_modules *out, ekmotp_error *err)
 {
-    char *file = p11_kit_module_get_filename(functions), *name = p11_kit_module_get_name(functions);
-    char *path = file ? realpath(file, NULL) : NULL;
+    char *name = p11_kit_module_get_name(functions), *path = name ? identity_of(functions, name) : NULL;
     ek_module *module = NULL;
     int rc;
 
-    rc = ek_module_adopt(functions, path ? path : (file ? file : "?"), name ? name : "", &module, err);
+    if (!path) {
+        p11_kit_module_release(functions);
+        rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a module");
+        goto out;
+    }
+    rc = ek_module_adopt(functions, path, name, &module, err);
     if (rc == 0 && list_add(out, module) != 0) {
         ek_module_free(&module);
         rc = ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for a module");
     }
+out:
     free(path);
     free(name);
-    free(file);
     return rc;
 }
 

@@ -250,7 +250,7 @@ int ek_token_has_keypad(const ek_token *token)
 /* What to do about a locked PIN; for a TPM the lockout is of the whole TPM, and passes. */
 static const char *locked_hint(const ek_token *token)
 {
-    if (ek_module_is_serial(token->module))
+    if (ek_module_is_tpm(token->module))
         return "the TPM's dictionary-attack lockout is on, for everything in this TPM; it ends by itself "
                "after "
                "the recovery time ('tpm2_getcap properties-variable': LOCKOUT_INTERVAL seconds per failure), "

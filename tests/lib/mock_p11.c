@@ -109,6 +109,9 @@ static CK_RV mock_Finalize(CK_VOID_PTR reserved)
     (void)reserved;
     if (!mock_initialized)
         return CKR_CRYPTOKI_NOT_INITIALIZED;
+    for (int i = 0; i < SESSIONS; i++)
+        if (atomic_load(&sessions[i].busy) > 0)
+            atomic_fetch_add(&mock_state->finalized_inside, 1);
     rv = mock_enter(MOCK_FINALIZE);
     mock_initialized = 0;
     return rv;

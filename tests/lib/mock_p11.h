@@ -72,6 +72,7 @@ typedef struct mock {
     atomic_uint calls[MOCK_CALLS];
     atomic_uint signs_while_lost; /* what a TPM counts towards its lockout */
     atomic_uint collisions;       /* two operations on one session at once */
+    atomic_uint finalized_inside; /* C_Finalize while an operation was under way */
     atomic_uint no_locking;       /* C_Initialize without CKF_OS_LOCKING_OK */
     atomic_uint null_pins;
     atomic_uint open_sessions;

@@ -109,12 +109,8 @@ static CK_RV begin(enum mock_call call, CK_SESSION_HANDLE handle, session **out)
         return CKR_SESSION_HANDLE_INVALID;
     if (atomic_fetch_add(&s->busy, 1) > 0)
         atomic_fetch_add(&mock_state->collisions, 1);
-    if (mock_is_lost()) {
-        if (call == MOCK_SIGN)
-            atomic_fetch_add(&mock_state->signs_while_lost, 1);
-        if (call == MOCK_SIGN || !atomic_load(&mock_state->is_tpm))
-            rv = atomic_load(&mock_state->lost_rv);
-    }
+    if (call == MOCK_SIGN_INIT && mock_is_lost() && !atomic_load(&mock_state->is_tpm))
+        rv = atomic_load(&mock_state->lost_rv);
     *out = s;
     if (rv != CKR_OK)
         atomic_fetch_sub(&s->busy, 1);
@@ -160,6 +156,12 @@ CK_RV mock_Sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG len, CK_BYTE *
     }
     if (atomic_load(&mock_state->sign_us) > 0)
         usleep((unsigned)atomic_load(&mock_state->sign_us));
+    if (mock_is_lost()) {
+        atomic_fetch_add(&mock_state->signs_while_lost, 1);
+        s->signing = 0;
+        atomic_fetch_sub(&s->busy, 1);
+        return atomic_load(&mock_state->lost_rv);
+    }
     memcpy(key, MOCK_KEY, sizeof(key));
     key[0] = (unsigned char)(key[0] + atomic_load(&mock_state->key_seed));
     HMAC(digest_of(s->mechanism), key, sizeof(key), data, len, out, &mac_len);

@@ -66,6 +66,7 @@ static worker start_and_sum(ekmotp_key *key, int threads, int macs, void (*meanw
     ck_assert_int_eq(sum.wrong, 0);
     ck_assert_int_eq(sum.other, 0);
     ck_assert_uint_eq(atomic_load(&m->collisions), 0);
+    ck_assert_uint_eq(atomic_load(&m->finalized_inside), 0);
     return sum;
 }
 
