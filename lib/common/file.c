@@ -78,6 +78,7 @@ int ek_file_write_secret(const char *path, const uint8_t *bytes, size_t len, ekm
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     size_t n = 0;
+    int rc;
 
     if (fd < 0)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path,
@@ -91,13 +92,16 @@ int ek_file_write_secret(const char *path, const uint8_t *bytes, size_t len, ekm
             break;
         n += (size_t)put;
     }
-    if (n < len || fsync(fd) != 0 || close(fd) != 0) {
-        int saved = errno;
-
-        if (n < len)
-            close(fd);
+    if (n < len || fsync(fd) != 0) {
+        rc = ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path, strerror(errno));
+        close(fd);
         unlink(path);
-        return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path, strerror(saved));
+        return rc;
+    }
+    if (close(fd) != 0) {
+        rc = ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", path, strerror(errno));
+        unlink(path);
+        return rc;
     }
     return 0;
 }
