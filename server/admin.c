@@ -55,20 +55,38 @@ static void on_health(struct evhttp_request *req, void *arg)
     evbuffer_free(body);
 }
 
-static int listen_on(ek_admin *admin, const ek_config *config, const char *where, ekmotp_error *err)
+/* Where to listen, if it may be there. */
+static int read_address(const ek_config *config, const char *where, ek_address *address, ekmotp_error *err)
 {
-    char text[EK_ADDRESS_SIZE];
-    ek_address address;
-    int fd, rc = ek_address_parse(where, &address, err);
+    int rc = ek_address_parse(where, address, err);
 
-    if (rc != 0)
-        return rc;
-    if (!ek_address_is_loopback(&address) && !config->admin_remote)
-        return ekmotp_error_set(
+    if (rc == 0 && !ek_address_is_loopback(address) && !config->admin_remote)
+        rc = ekmotp_error_set(
             err, EKMOTP_E_INVAL,
             "--admin-listen %s is not loopback, and everybody who reaches it reads the metrics: "
             "add --admin-remote if that is meant",
             where);
+    return rc;
+}
+
+int ek_admin_check(const ek_config *config, ekmotp_error *err)
+{
+    ek_address address;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < config->admin_listen.count; i++)
+        rc = read_address(config, config->admin_listen.items[i], &address, err);
+    return rc;
+}
+
+static int listen_on(ek_admin *admin, const ek_config *config, const char *where, ekmotp_error *err)
+{
+    char text[EK_ADDRESS_SIZE];
+    ek_address address;
+    int fd, rc = read_address(config, where, &address, err);
+
+    if (rc != 0)
+        return rc;
     rc = ek_address_listen(&address, 1, &fd, err);
     if (rc != 0)
         return rc;

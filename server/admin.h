@@ -9,6 +9,8 @@
 
 typedef struct ek_admin ek_admin;
 
+/* Whether the configuration names addresses that it may listen on. EKMOTP_E_SYNTAX, _INVAL. */
+int ek_admin_check(const ek_config *config, ekmotp_error *err) __attribute__((warn_unused_result));
 /* Listens where the configuration says, in the event loop of base; source is borrowed. EKMOTP_E_IO, _INVAL.
  */
 int ek_admin_new(const ek_config *config, struct event_base *base, const ek_metrics_source *source,

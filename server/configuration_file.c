@@ -40,7 +40,12 @@ static char *read_line(char *to, int size, void *stream)
         return NULL;
     r->line++;
     len = strlen(to);
-    if (len > 0 && to[len - 1] != '\n' && !feof(r->file)) {
+    /* fgets does not say how much it read: what a NUL byte hides must not be passed over. */
+    if (len == 0 || (to[len - 1] != '\n' && len < (size_t)size - 1 && !feof(r->file))) {
+        fail(r, "the line holds a NUL byte; is this UTF-16?");
+        return NULL;
+    }
+    if (to[len - 1] != '\n' && !feof(r->file)) {
         char message[64];
 
         snprintf(message, sizeof(message), "the line is longer than %d bytes", size - 2);

@@ -324,6 +324,10 @@ int ek_server_check(const ek_config *config, ekmotp_error *err)
     server s = {.config = config};
     int rc = load(&s, err);
 
+    if (rc == 0)
+        rc = ek_sockets_check(config, err);
+    if (rc == 0)
+        rc = ek_admin_check(config, err);
     tear_down(&s);
     return rc;
 }

@@ -65,6 +65,16 @@ static int share_socket(int fd, ek_loop **loops, size_t count, ekmotp_error *err
     return rc;
 }
 
+int ek_sockets_check(const ek_config *config, ekmotp_error *err)
+{
+    ek_address address;
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < config->listen.count; i++)
+        rc = ek_address_parse(config->listen.items[i], &address, err);
+    return rc;
+}
+
 int ek_sockets_open(const ek_config *config, ek_loop **loops, size_t count, ekmotp_error *err)
 {
     int first = -1, passed = ek_notify_sockets(&first);

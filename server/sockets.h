@@ -5,6 +5,8 @@
 
 #include "server/loop.h"
 
+/* Whether the configuration's addresses can be read; opens nothing. EKMOTP_E_SYNTAX. */
+int ek_sockets_check(const ek_config *config, ekmotp_error *err) __attribute__((warn_unused_result));
 /* Prints "listening on ADDR:PORT" to standard output for each address. */
 int ek_sockets_open(const ek_config *config, ek_loop **loops, size_t count, ekmotp_error *err)
     __attribute__((warn_unused_result));

@@ -124,6 +124,13 @@ def test_wrong_files():
     done = serve("--check-config", "--config", write(RIGHT.replace(directory.file, path("none.db"))))
     check(done.returncode == 1 and "none.db" in done.stderr, done.stderr)
     check(not os.path.exists(path("none.db")), "a server made a directory")
+    for setting in ("listen = nonsense", "listen = 127.0.0.1:99999", "listen = 127.0.0.1"):
+        done = serve("--check-config", "--config", write(RIGHT + "[server]\n" + setting + "\n"))
+        check(done.returncode == 2 and setting[9:] in done.stderr, setting, done.stderr)
+    done = serve("--check-config", "--config", write(RIGHT), "--admin-listen", "0.0.0.0:0")
+    check(done.returncode == 2 and "is not loopback" in done.stderr, done.stderr)
+    wrong(RIGHT + "\0[nothing]\n", RIGHT.count("\n") + 1, "NUL byte")
+    wrong(RIGHT + "[auth]\nrealm\0 = two\n", RIGHT.count("\n") + 2, "NUL byte")
     for setting in ("static = " + path("nowhere"), "handler = /x=" + path("nowhere.so"), "handler = x", "handler = /=a",
                     "handler = /x=" + path("not.pem")):
         done = serve("--check-config", "--config", write(RIGHT + "[content]\n" + setting + "\n"))
