@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/log.h"
 
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,8 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
+
+#define PATIENCE_MS 1000 /* how long a slow reader of the log may hold the server up */
 
 #define TAIL 4 /* bytes kept free for what ends a line */
 
@@ -176,18 +180,52 @@ void ek_log_number(ek_log_line *line, const char *name, uint64_t value)
         put(line, text, (size_t)n);
 }
 
-void ek_log_end(ek_log_line *line)
+static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER; /* of standard error, and of lost_lines */
+static uint64_t lost_lines;
+
+/* Writes a line if there is room for it, or comes to be in time; a pipe that nobody empties has none. */
+static int write_line(const ek_log_line *line)
 {
+    struct pollfd out = {.fd = STDERR_FILENO, .events = POLLOUT};
     ssize_t n;
 
-    if (!line->enabled)
-        return;
+    if (poll(&out, 1, lost_lines > 0 ? 0 : PATIENCE_MS) <= 0)
+        return 0;
+    n = write(STDERR_FILENO, line->text, line->len);
+    (void)n; /* a log that is closed or full is not the clients' business */
+    return 1;
+}
+
+static void end_line(ek_log_line *line)
+{
     if (log_state.format == EK_LOG_JSON)
         put(line, "}", 1);
     put(line, "\n", 1);
-    /* A log that nobody reads any more must not stop the server. */
-    n = write(STDERR_FILENO, line->text, line->len);
-    (void)n;
+}
+
+/* Once the log is read again: how many lines are missing from it. */
+static void tell_lost(void)
+{
+    ek_log_line line;
+
+    ek_log_begin(&line, EK_LOG_ERROR, "log-lost");
+    ek_log_number(&line, "lines", lost_lines);
+    end_line(&line);
+    if (write_line(&line))
+        lost_lines = 0;
+}
+
+void ek_log_end(ek_log_line *line)
+{
+    if (!line->enabled)
+        return;
+    end_line(line);
+    pthread_mutex_lock(&write_lock);
+    if (lost_lines > 0)
+        tell_lost();
+    if (lost_lines > 0 || !write_line(line))
+        lost_lines++;
+    pthread_mutex_unlock(&write_lock);
 }
 
 void ek_log_message(ek_log_level level, const char *event, const char *format, ...)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * log.h: structured events on standard error, one line each, in logfmt or JSON. Under systemd a line
- * starts with the journal's "<level>". Thread-safe: a line is one write. Secrets are never passed in.
+ * starts with the journal's "<level>". Thread-safe: a line is one write. Where nobody reads the log any more,
+ * lines are dropped, and counted in the event "log-lost": the server goes on. Secrets are never passed in.
  */
 #ifndef EK_SERVER_LOG_H
 #define EK_SERVER_LOG_H

@@ -1,6 +1,8 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """Start, reload, drain, end; several addresses, several servers; what systemd is told and passes."""
+import fcntl
+import json
 import os
 import shutil
 import signal
@@ -302,6 +304,31 @@ def test_socket_activation():
     c = Tls(port)
     same("status", c.request(authorization=c.proof(directory, 1)).status, 200)
     server.stop()
+
+
+def test_log_that_is_not_read():
+    """A full pipe on standard error: requests and signals are served, and the log says what it lacks."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, 1031, 16384)  # F_SETPIPE_SZ
+    wrapper = path("unread")
+    with open(wrapper, "w", encoding="utf-8") as f:
+        f.write('#!/bin/sh\nexec 2>&%d\nexec "$@"\n' % writer)
+    os.chmod(wrapper, 0o700)
+    directory = Directory()
+    server = Server("--log-format", "json", directory=directory, pass_fds=(writer,), wrapper=wrapper)
+    c = Tls(server.port)
+    for n in range(1, 101):
+        same("status", c.request(authorization=c.proof(directory, n)).status, 200)
+    log = os.read(reader, 65536)
+    same("status", c.request(authorization=c.proof(directory, 101)).status, 200)
+    log = [json.loads(line) for line in (log + os.read(reader, 65536)).decode().splitlines()]
+    same("lines", len([x for x in log if x["event"] == "request"]) + sum(x.get("lines", 0) for x in log), 101)
+    check(any(x["event"] == "log-lost" and x["lines"] > 20 for x in log), log)
+    for n in range(102, 202):
+        c.request(authorization=c.proof(directory, n))
+    server.stop()
+    os.close(reader)
+    os.close(writer)
 
 
 def test_no_core_and_no_debugger():
