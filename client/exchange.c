@@ -5,23 +5,31 @@
 #include "client/command.h"
 #include "client/exchange.h"
 #include "client/report.h"
+#include "client/text.h"
 #include "client/transfer.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 __attribute__((format(printf, 2, 3))) static void say(const ek_request *r, const char *format, ...)
 {
+    char *text = NULL;
     va_list args;
+    int len;
 
     if (r->options.silent && !r->options.show_error)
         return;
-    fprintf(stderr, "%s: ", r->name);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    len = vasprintf(&text, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    if (len < 0)
+        return;
+    /* libcurl's messages quote the certificate and the answer. */
+    ek_text_tame(text);
+    fprintf(stderr, "%s: %s\n", r->name, text);
+    free(text);
 }
 
 int ek_request_fail(const ek_request *request, const ekmotp_error *err)

@@ -62,6 +62,13 @@ void ek_text_show_id(const uint8_t *id, size_t len, char out[EK_TEXT_ID_SIZE])
     *at = '\0';
 }
 
+void ek_text_tame(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            *text = '?';
+}
+
 int ek_text_seconds(const char *text, long *ms, ekmotp_error *err)
 {
     char *end = NULL;

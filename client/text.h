@@ -14,6 +14,9 @@ int ek_text_id(const char *text, uint8_t id[EKMOTP_ID_MAX], size_t *len, ekmotp_
 #define EK_TEXT_ID_SIZE (3 * EKMOTP_ID_MAX + 1) /* bytes with the NUL */
 void ek_text_show_id(const uint8_t *id, size_t len, char out[EK_TEXT_ID_SIZE]);
 
+/* Makes text of a peer fit for a terminal: control characters become '?'. */
+void ek_text_tame(char *text);
+
 /* Seconds with a decimal fraction, above 0 and up to a day, in milliseconds. */
 int ek_text_seconds(const char *text, long *ms, ekmotp_error *err) __attribute__((warn_unused_result));
 /* A whole number of 1 to max. */

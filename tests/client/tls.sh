@@ -64,6 +64,14 @@ openssl x509 -req -in "$tmp/cert/server.csr" -CA "$ca" -CAkey "$tmp/cert/ca.key"
 cp "$tmp/cert/server.key" "$tmp/cert/late.key"
 start_server late --cert late
 bad 4 'certificate does not verify|expired' "https://localhost:$port/get"
+# What stands in a certificate is shown, but drives no terminal.
+openssl req -new -key "$tmp/cert/server.key" -subj "/CN="$'\033[31mred\a' -out "$tmp/cert/odd.csr" 2>/dev/null
+openssl x509 -req -in "$tmp/cert/odd.csr" -CA "$ca" -CAkey "$tmp/cert/ca.key" -CAcreateserial -days 2 \
+    -out "$tmp/cert/odd.pem" 2>/dev/null || cannot "no certificate with an odd name"
+cp "$tmp/cert/server.key" "$tmp/cert/odd.key"
+start_server odd --cert odd
+bad 4 '\(\?\[31mred\?\) does not match' "https://localhost:$port/get"
+lacks "$tmp/messages" $'\033'
 # There is no option to look away.
 bad 2 "unrecognized option|invalid option" --insecure "$both"
 bad 2 "unrecognized option|invalid option" -k "$both"
