@@ -81,6 +81,23 @@ void ek_front_client_error(front *f, front_client *c, uint32_t id, int code, con
     ek_front_client_send(f, c, &m);
 }
 
+/* A user of the group who is one too many; the others, and the owner, are to have their turn. */
+static int check_guests(const front *f, int own_user, ekmotp_error *err)
+{
+    const front_client *c;
+    size_t guests = 0;
+
+    if (own_user)
+        return 0;
+    TAILQ_FOREACH(c, &f->clients, link)
+    guests += !c->own_user;
+    return guests < EK_FRONT_GUESTS_MAX
+               ? 0
+               : ekmotp_error_set(err, EKMOTP_E_LIMIT,
+                                  "agent: %d programs of other users are connected, no more are taken",
+                                  EK_FRONT_GUESTS_MAX);
+}
+
 void ek_front_accept(front *f)
 {
     ekmotp_error err = {0};
@@ -93,7 +110,7 @@ void ek_front_accept(front *f)
             f->accept_at = f->now + EK_FRONT_ACCEPT_PAUSE_MS;
         return;
     }
-    if (ek_peer_check(fd, f->options, &own_user, &err) != 0) {
+    if (ek_peer_check(fd, f->options, &own_user, &err) != 0 || check_guests(f, own_user, &err) != 0) {
         /* With the id 0 it concerns the connection, not a request. */
         ek_wire_message m = {.type = EK_WIRE_ERROR,
                              .code = err.code,

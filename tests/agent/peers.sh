@@ -59,6 +59,13 @@ for what in lock stop admin; do
     as 12 "$python" "$tmp/wire.py" "$sock" "$what" >"$tmp/out"
     has "$tmp/out" '^error -54 .*only the user that runs it'
 done
+# However many connections they hold, the owner gets one.
+background "$tmp/crowd.log" setpriv --reuid=65534 --regid=65534 --groups=12 -- "$python" "$tmp/wire.py" "$sock" crowd 80
+wait_for 10 grep -q connected "$tmp/crowd.log"
+same "the owner" "$("$python" "$tmp/wire.py" "$sock" hello)" "welcome 1"
+as 12 "$python" "$tmp/wire.py" "$sock" hello >"$tmp/out"
+has "$tmp/out" '48 programs of other users'
+stop "$background_pid" || :
 chmod 755 "$tmp/run"
 chmod 666 "$sock"
 as '' "$python" "$tmp/wire.py" "$sock" hello >"$tmp/out"

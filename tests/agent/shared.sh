@@ -166,7 +166,7 @@ start_shared
 "$driver" "$sock" status >"$tmp/status"
 front=$(front_of "$tmp/status")
 prlimit --pid "$front" --nofile=12:12
-background "$tmp/crowd.log" python3 "$wire" "$sock" crowd
+background "$tmp/crowd.log" python3 "$wire" "$sock" crowd 20
 wait_for 10 grep -q connected "$tmp/crowd.log"
 before=$(ticks "$front")
 sleep 1 # the time over which the work is counted

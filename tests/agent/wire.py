@@ -8,7 +8,7 @@ wire.py SOCKET lock|stop|admin  asks for that
 wire.py SOCKET idle             connects and says nothing; prints the seconds until the agent hangs up
 wire.py SOCKET abuse            says everything that is wrong; the agent must refuse each, and live
 wire.py SOCKET flood URI        many requests at once without reading the replies
-wire.py SOCKET crowd            holds more connections than there are descriptors
+wire.py SOCKET crowd N          holds N connections
 wire.py SOCKET greedy           connects as often as it can
 """
 import os
@@ -193,11 +193,14 @@ V1 = b"\0\0\0\1ekmotp v1 channel\0" + bytes(32) + b"\0\0\1\0"
 
 
 def crowd(path):
-    """More connections than the agent has descriptors for, held until a signal ends it."""
-    held = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+    """Many connections, held until a signal ends it."""
+    held = [socket.socket(socket.AF_UNIX) for _ in range(int(sys.argv[3]))]
     for s in held:
-        s.connect(path)
-        s.sendall(frame(HELLO, 1))
+        try:
+            s.connect(path)
+            s.sendall(frame(HELLO, 1))
+        except (BrokenPipeError, ConnectionResetError):  # one too many
+            pass
     print("connected", flush=True)
     time.sleep(60)
 
