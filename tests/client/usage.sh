@@ -144,7 +144,7 @@ wait_for 20 grep -q accepted "$tmp/mute.log"
 has "/proc/$child/limits" '^Max core file size +0 +0 '
 program=$top_build/client/.libs/ekmotp
 [ -f "$program" ] || program=$EKMOTP
-if nm -D "$program" 2>/dev/null | grep -q __asan_init; then
+if [[ $(nm -D "$program" 2>/dev/null) == *__asan_init* ]]; then
     say "AddressSanitizer looks into the process: what others see is not tested"
 else
     same "owner of what /proc shows" "$(stat -c %u "/proc/$child/environ")" 0

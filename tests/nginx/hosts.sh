@@ -5,7 +5,7 @@
 . "${srcdir:-.}/tests/lib/test.sh"
 . "$top_src/tests/lib/tls.sh"
 . "$top_src/tests/nginx/nginx.sh"
-need haproxy ip curl
+need haproxy ip nsenter curl
 [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
 
 prefix=10.$((RANDOM % 200 + 30)).$((RANDOM % 250))
@@ -47,7 +47,7 @@ for i in 1 2 3; do
             set_real_ip_from $prefix.0/24; real_ip_header proxy_protocol;
             location / { return 200 'host$i \$ekmotp_client \$remote_addr'; } }
     "
-    nginx_address=$prefix.$((i * 4 + 2)) nginx_start ip netns exec "$host"
+    nginx_address=$prefix.$((i * 4 + 2)) nginx_start nsenter --net="/run/netns/$host"
     pids[i]=$nginx_pid
 done
 

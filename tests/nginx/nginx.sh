@@ -55,7 +55,7 @@ nginx_refuses()
     has "$tmp/refused.txt" "$1"
 }
 
-# nginx_start [COMMAND...]: starts it, under a command where one is given ("ip netns exec NAME")
+# nginx_start [COMMAND...]: starts it, under a command where one is given ("nsenter --net=FILE")
 nginx_start()
 {
     background "$nginx_dir/nginx.log" "$@" env LD_LIBRARY_PATH="$library_path" nginx -p "$nginx_dir/" -c "$nginx_dir/nginx.conf" \
