@@ -238,6 +238,76 @@ START_TEST(resumption_is_another_channel)
 }
 END_TEST
 
+static void update_keys(tls_end *end)
+{
+    if (end->stack == TLS_GNUTLS)
+        ck_assert_int_eq(gnutls_session_key_update(end->gnutls, 0), 0);
+    else
+        ck_assert_int_eq(SSL_key_update(end->ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+}
+
+/* New traffic keys (RFC 8446 section 4.6.3) leave the exporter as it is. */
+START_TEST(key_update_keeps_the_channel)
+{
+    tls_setup *setup = tls_setup_new(0x0304, 0);
+
+    EACH_PAIR(c, s)
+    {
+        for (int by_server = 0; by_server < 2; by_server++) {
+            tls_pair *pair = tls_pair_new(setup, c, s);
+            uint8_t before[48], after[48];
+
+            ck_assert_int_eq(tls_pair_handshake(pair), 0);
+            export_ok(&pair->client, "id", before);
+            update_keys(by_server ? &pair->server : &pair->client);
+            tls_pair_talk(pair);
+            export_ok(&pair->client, "id", after);
+            ck_assert_mem_eq(before, after, 48);
+            export_ok(&pair->server, "id", after);
+            ck_assert_mem_eq(before, after, 48);
+            tls_pair_free(pair);
+        }
+    }
+    tls_setup_free(setup);
+}
+END_TEST
+
+static void set_groups(tls_end *end, const char *gnutls, const char *openssl)
+{
+    if (end->stack == TLS_GNUTLS)
+        ck_assert_int_eq(gnutls_priority_set_direct(end->gnutls, gnutls, NULL), 0);
+    else
+        ck_assert_int_eq(SSL_set1_groups_list(end->ssl, openssl), 1);
+}
+
+/* The server wants another group than the client's first guess: HelloRetryRequest (RFC 8446 section 4.1.4).
+ */
+START_TEST(a_second_hello_is_one_channel)
+{
+    tls_setup *setup = tls_setup_new(0x0304, 0);
+
+    EACH_PAIR(c, s)
+    {
+        tls_pair *pair = tls_pair_new(setup, c, s);
+        uint8_t a[48], b[48];
+
+        set_groups(&pair->client, "NORMAL:-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1",
+                   "X25519:P-256:P-384");
+        set_groups(&pair->server, "NORMAL:-GROUP-ALL:+GROUP-SECP384R1", "P-384");
+        ck_assert_int_eq(tls_pair_handshake(pair), 0);
+        if (s == TLS_OPENSSL)
+            ck_assert_int_eq((int)SSL_get_negotiated_group(pair->server.ssl), NID_secp384r1);
+        else
+            ck_assert_int_eq(gnutls_group_get(pair->server.gnutls), GNUTLS_GROUP_SECP384R1);
+        export_ok(&pair->client, "id", a);
+        export_ok(&pair->server, "id", b);
+        ck_assert_mem_eq(a, b, 48);
+        tls_pair_free(pair);
+    }
+    tls_setup_free(setup);
+}
+END_TEST
+
 /* Rule 3: an OpenSSL server that took early data has a connection that is of no use. */
 START_TEST(openssl_early_data_is_refused)
 {
@@ -409,6 +479,6 @@ END_TEST
 
 UNIT_MAIN("tls", both_ends_agree, a_context_is_always_passed, tls12_without_ems_is_refused, tls11_is_refused,
           no_export_before_the_end_of_the_handshake, openssl_must_not_renegotiate,
-          gnutls_notices_a_refused_renegotiation, resumption_is_another_channel,
-          openssl_early_data_is_refused, gnutls_early_data_is_refused, labels_and_contexts_are_bounded,
-          a_proof_is_bound_to_its_channel)
+          gnutls_notices_a_refused_renegotiation, resumption_is_another_channel, key_update_keeps_the_channel,
+          a_second_hello_is_one_channel, openssl_early_data_is_refused, gnutls_early_data_is_refused,
+          labels_and_contexts_are_bounded, a_proof_is_bound_to_its_channel)
