@@ -19,6 +19,15 @@ remove_hosts()
 }
 at_exit remove_hosts
 
+# inside HOST COMMAND...: in its network ("ip -n" and "ip netns exec" remount the file systems as well, which a
+# changed root does not allow).
+inside()
+{
+    local host=$1
+    shift
+    nsenter --net="/run/netns/$host" "$@"
+}
+
 make_certificate "$tmp"
 head -c 32 /dev/urandom >"$tmp/master.key"
 chmod 600 "$tmp/master.key"
@@ -33,9 +42,9 @@ for i in 1 2 3; do
     ip link add "ek$$v$i" type veth peer name eth0 netns "$host"
     ip addr add "$prefix.$((i * 4 + 1))/30" dev "ek$$v$i"
     ip link set "ek$$v$i" up
-    ip -n "$host" addr add "$prefix.$((i * 4 + 2))/30" dev eth0
-    ip -n "$host" link set eth0 up
-    ip -n "$host" link set lo up
+    inside "$host" ip addr add "$prefix.$((i * 4 + 2))/30" dev eth0
+    inside "$host" ip link set eth0 up
+    inside "$host" ip link set lo up
     nginx_dir=$tmp/host$i
     mkdir "$nginx_dir"
     cp -p "$tmp/clients.db" "$tmp/clients.db.kek" "$tmp/master.key" "$nginx_dir/"
