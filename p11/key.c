@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define DEFAULT_TIMEOUT_MS 10000
 
@@ -278,6 +279,25 @@ out:
     return rc;
 }
 
+/*
+ * A token that another process writes at this moment (SoftHSM does at each login) cannot be read and looks as
+ * if it were not there: it is missing only after two more looks, with the modules loaded anew.
+ */
+static int find_token(ek_token_key *key, ek_modules *modules, ekmotp_error *err)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    int rc = ek_token_find(key->uri, modules, &key->token, err);
+
+    for (int look = 0; look < 2 && rc == EKMOTP_E_TOKEN_NOT_FOUND; look++) {
+        ek_modules_close(modules);
+        nanosleep(&pause, NULL);
+        rc = ek_modules_open(key->uri, modules, err);
+        if (rc == 0)
+            rc = ek_token_find(key->uri, modules, &key->token, err);
+    }
+    return rc;
+}
+
 int ekmotp_p11_key_open(const char *uri, const ekmotp_p11_options *options, ekmotp_key **out,
                         ekmotp_error *err)
 {
@@ -292,7 +312,7 @@ int ekmotp_p11_key_open(const char *uri, const ekmotp_p11_options *options, ekmo
         goto out;
     if ((rc = ek_modules_open(key->uri, &modules, err)) != 0)
         goto out;
-    if ((rc = ek_token_find(key->uri, &modules, &key->token, err)) != 0)
+    if ((rc = find_token(key, &modules, err)) != 0)
         goto out;
     ek_sessions_init(&key->sessions, &key->token);
     if ((rc = ek_key_open_on(key, &key->token, 1, err)) != 0)

@@ -155,7 +155,7 @@ int ek_command_client(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) != 0)
             continue;
         snprintf(name, sizeof(name), "ekmotpd client %s", commands[i].name);
-        argv[1] = name;
+        argv[1] = name; /* cppcheck-suppress autoVariables ; argv is not used after this returns */
         ek_client_options_parse(&commands[i], argc - 1, argv + 1, &options);
         if ((rc = run(&commands[i], &options, &err)) != 0)
             fprintf(stderr, "%s: %s\n", name, err.message);

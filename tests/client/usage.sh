@@ -93,7 +93,8 @@ for field in '' 'no colon' ': x' $'X: a\r\nAuthorization: b' $'X: a\nY: b' 'Auth
 done
 
 # Options that do not go together.
-wrong 2 'wants --carrier jws or jwe' "${me[@]}" --claims "$tmp/key" "$url"
+echo '{}' >"$tmp/claims.json"
+wrong 2 'wants --carrier jws or jwe' "${me[@]}" --claims "$tmp/claims.json" "$url"
 wrong 2 '--carrier is for profile v1' "${me[@]}" --profile compat-jws --carrier jwe "$url"
 wrong 2 '--require-server-proof wants profile v1' "${me[@]}" --profile compat-apikey --require-server-proof "$url"
 wrong 2 'knows SHA-256 only' "${me[@]}" --profile compat-apikey --hash sha512 "$url"
