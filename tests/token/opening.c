@@ -273,7 +273,8 @@ START_TEST(every_call_fails)
         ck_assert_msg(rc == cases[i].code, "case %zu: %d: %s", i, rc, err.message);
         /* Once, and not again. */
         /* A token that is not there gets two more looks. */
-        ck_assert_uint_eq(mock_calls(cases[i].call), before + (cases[i].code == EKMOTP_E_TOKEN_NOT_FOUND ? 3 : 1));
+        ck_assert_uint_eq(mock_calls(cases[i].call),
+                          before + (cases[i].code == EKMOTP_E_TOKEN_NOT_FOUND ? 3 : 1));
         ck_assert_uint_eq(atomic_load(&m->open_sessions), open);
         mock_fail(cases[i].call, CKR_OK, 0, 0);
     }
