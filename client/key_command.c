@@ -108,13 +108,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text ? text : "";
-}
-
 /* ---- list, remove ---- */
 
 static const char *yes_no(const json_t *object, const char *name)
@@ -137,13 +130,13 @@ static int list(ek_token_admin *admin, ekmotp_error *err)
     else
         json_array_foreach(json_object_get(reply, "keys"), i, key)
         {
-            printf("key '%s': %s, private %s, sensitive %s, extractable %s, sign %s", text_of(key, "label"),
-                   text_of(key, "type"), yes_no(key, "private"), yes_no(key, "sensitive"),
-                   yes_no(key, "extractable"), yes_no(key, "sign"));
-            printf("\n  %s\n", text_of(key, "uri"));
+            printf("key '%s': %s, private %s, sensitive %s, extractable %s, sign %s",
+                   ek_token_text(key, "label"), ek_token_text(key, "type"), yes_no(key, "private"),
+                   yes_no(key, "sensitive"), yes_no(key, "extractable"), yes_no(key, "sign"));
+            printf("\n  %s\n", ek_token_text(key, "uri"));
         }
     if (!admin->json && json_array_size(json_object_get(reply, "keys")) == 0)
-        printf("token '%s' has no such key\n", text_of(reply, "token"));
+        printf("token '%s' has no such key\n", ek_token_text(reply, "token"));
     json_decref(reply);
     return 0;
 }
@@ -158,7 +151,8 @@ static int remove_key(ek_token_admin *admin, ekmotp_error *err)
     if (admin->json)
         ek_token_admin_print(reply);
     else
-        printf("removed key '%s' from token '%s'\n", text_of(reply, "removed"), text_of(reply, "token"));
+        printf("removed key '%s' from token '%s'\n", ek_token_text(reply, "removed"),
+               ek_token_text(reply, "token"));
     json_decref(reply);
     return 0;
 }
@@ -169,7 +163,7 @@ static int remove_key(ek_token_admin *admin, ekmotp_error *err)
 static int compare(const ek_token_admin *admin, const ek_secret *key, const json_t *reply, ekmotp_error *err)
 {
     uint8_t wanted[EKMOTP_HASH_MAX_SIZE], got[EKMOTP_HASH_MAX_SIZE];
-    const char *text = text_of(reply, "check");
+    const char *text = ek_token_text(reply, "check");
     size_t len = 0, size = ekmotp_hash_size(admin->hash);
     int rc = 0;
 
@@ -182,7 +176,7 @@ static int compare(const ek_token_admin *admin, const ek_secret *key, const json
             err, EKMOTP_E_TOKEN_CHANGED,
             "token '%s' took the key, but its MAC is not that of these bytes; remove the key and do "
             "not use this token",
-            text_of(reply, "token"));
+            ek_token_text(reply, "token"));
     ek_wipe(wanted, sizeof(wanted));
     return rc;
 }
@@ -228,7 +222,7 @@ static int import_bytes(ek_token_admin *admin, const ek_secret *key, ekmotp_erro
         json_t *first = reply;
 
         reply = NULL;
-        rc = import_by_ptool(admin, text_of(first, "ptool"), key, &reply, err);
+        rc = import_by_ptool(admin, ek_token_text(first, "ptool"), key, &reply, err);
         json_decref(first);
     }
     if (rc == 0)
@@ -239,7 +233,7 @@ static int import_bytes(ek_token_admin *admin, const ek_secret *key, ekmotp_erro
         ek_token_admin_print(reply);
         goto out;
     }
-    printf("token '%s' has the key, and its MAC is right%s\n", text_of(reply, "token"),
+    printf("token '%s' has the key, and its MAC is right%s\n", ek_token_text(reply, "token"),
            json_is_true(json_object_get(reply, "padded")) ? " (padded with zeros, which is the same HMAC key)"
                                                           : "");
     json_array_foreach(json_object_get(reply, "warnings"), i, warning)

@@ -220,3 +220,10 @@ void ek_token_admin_print(const json_t *reply)
     json_dumpf(reply, stdout, JSON_INDENT(2));
     putchar('\n');
 }
+
+const char *ek_token_text(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}

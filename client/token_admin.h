@@ -37,4 +37,7 @@ void ek_token_admin_close(ek_token_admin *admin);
 /* Prints a reply as JSON on standard output. */
 void ek_token_admin_print(const json_t *reply);
 
+/* A string member of a reply, "" where there is none; valid as long as the object. */
+const char *ek_token_text(const json_t *object, const char *name);
+
 #endif

@@ -57,13 +57,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
-static const char *text_of(const json_t *object, const char *name)
-{
-    const char *text = json_string_value(json_object_get(object, name));
-
-    return text ? text : "";
-}
-
 /* ---- list ---- */
 
 static void print_token(const json_t *token)
@@ -71,14 +64,15 @@ static void print_token(const json_t *token)
     const json_t *macs = json_object_get(token, "macs"), *mac;
     size_t i;
 
-    printf("  token '%s': %s %s, serial number %s\n", text_of(token, "label"), text_of(token, "manufacturer"),
-           text_of(token, "model"), text_of(token, "serial"));
+    printf("  token '%s': %s %s, serial number %s\n", ek_token_text(token, "label"),
+           ek_token_text(token, "manufacturer"), ek_token_text(token, "model"),
+           ek_token_text(token, "serial"));
     printf("    PIN: %s%s\n", json_is_true(json_object_get(token, "login")) ? "" : "not asked for, ",
-           text_of(token, "pin"));
+           ek_token_text(token, "pin"));
     printf("    HMAC:");
     json_array_foreach(macs, i, mac) printf("%s %s", i ? "," : "", json_string_value(mac));
     printf("%s\n    %s\n", json_array_size(macs) ? "" : " none, so it cannot hold a client key",
-           text_of(token, "uri"));
+           ek_token_text(token, "uri"));
 }
 
 static void print_module(const json_t *module)
@@ -86,14 +80,14 @@ static void print_module(const json_t *module)
     const json_t *tokens = json_object_get(module, "tokens"), *token;
     size_t i;
 
-    printf("module %s%s%s", text_of(module, "name"), text_of(module, "name")[0] ? ": " : "",
-           text_of(module, "path"));
-    if (text_of(module, "description")[0])
-        printf(" (%s %s)", text_of(module, "description"), text_of(module, "version"));
+    printf("module %s%s%s", ek_token_text(module, "name"), ek_token_text(module, "name")[0] ? ": " : "",
+           ek_token_text(module, "path"));
+    if (ek_token_text(module, "description")[0])
+        printf(" (%s %s)", ek_token_text(module, "description"), ek_token_text(module, "version"));
     putchar('\n');
     json_array_foreach(tokens, i, token) print_token(token);
-    if (text_of(module, "error")[0])
-        printf("  does not answer: %s\n", text_of(module, "error"));
+    if (ek_token_text(module, "error")[0])
+        printf("  does not answer: %s\n", ek_token_text(module, "error"));
     else if (json_array_size(tokens) == 0)
         printf("  no token\n");
 }
@@ -115,7 +109,7 @@ static int list_registered(ek_token_admin *admin, json_t *all, ekmotp_error *err
         json_t *one = NULL;
         ekmotp_error why = {0};
 
-        admin->uri = text_of(entry, "uri");
+        admin->uri = ek_token_text(entry, "uri");
         if (ek_token_admin_call(admin, "tokens", NULL, &one, &why) == 0) {
             json_array_extend(all, json_object_get(one, "modules"));
         } else {
@@ -151,8 +145,8 @@ static int list(ek_token_admin *admin, ekmotp_error *err)
         ek_token_admin_print(reply);
     if (rc == 0 && !admin->json) {
         json_array_foreach(modules, i, module) print_module(module);
-        if (text_of(reply, "failed")[0])
-            printf("%s\n", text_of(reply, "failed"));
+        if (ek_token_text(reply, "failed")[0])
+            printf("%s\n", ek_token_text(reply, "failed"));
         if (json_array_size(modules) == 0)
             printf("no module is registered with p11-kit, see pkcs11.conf(5); 'ekmotp token list "
                    "\"pkcs11:?module-path=FILE\"' looks at one that is not\n");
@@ -207,10 +201,11 @@ static int print_steps(const json_t *steps, int print)
     json_array_foreach(steps, i, step)
     {
         if (print)
-            printf("%-8s %-10s %s\n", text_of(step, "verdict"), text_of(step, "step"), text_of(step, "text"));
-        if (print && text_of(step, "fix")[0])
-            printf("%-8s %-10s %s\n", "", "mend it:", text_of(step, "fix"));
-        if (strcmp(text_of(step, "verdict"), "broken") == 0)
+            printf("%-8s %-10s %s\n", ek_token_text(step, "verdict"), ek_token_text(step, "step"),
+                   ek_token_text(step, "text"));
+        if (print && ek_token_text(step, "fix")[0])
+            printf("%-8s %-10s %s\n", "", "mend it:", ek_token_text(step, "fix"));
+        if (strcmp(ek_token_text(step, "verdict"), "broken") == 0)
             is_broken = 1;
     }
     return is_broken;
