@@ -31,7 +31,7 @@ head -c 32 /dev/urandom >"$tmp/other.kek"
 chmod 600 "$tmp/other.kek"
 nginx_refuses 'key-encryption key' "server { $listen ekmotp on; ekmotp_directory $tmp/other.db kek=$tmp/other.kek; }"
 
-backend=127.0.0.1:$((20000 + RANDOM % 20000))
+backend=$nginx_address:8081
 nginx_conf "
     ekmotp_directory $directory;
     ekmotp_realm unit;
