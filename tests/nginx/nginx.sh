@@ -16,6 +16,10 @@ for library in core openssl jose directory; do
     library_path=$top_build/lib/$library/.libs:$library_path
 done
 library_path=$top_build/p11/.libs:$library_path
+nginx_environment=("LD_LIBRARY_PATH=$library_path")
+# A module that was built with AddressSanitizer, which nginx itself is not.
+asan=$(ldd "$module" | sed -n 's/.*libasan.* => \([^ ]*\) .*/\1/p')
+[ -z "$asan" ] || nginx_environment+=("LD_PRELOAD=$asan" ASAN_OPTIONS=detect_leaks=0)
 
 # nginx_conf HTTP-BLOCK: writes $nginx_dir/nginx.conf; certificates are in $tmp.
 nginx_conf()
@@ -44,7 +48,7 @@ EOF
 
 nginx_run()
 {
-    LD_LIBRARY_PATH=$library_path nginx -p "$nginx_dir/" -c "$nginx_dir/nginx.conf" -e "$nginx_dir/error.log" "$@"
+    env "${nginx_environment[@]}" nginx -p "$nginx_dir/" -c "$nginx_dir/nginx.conf" -e "$nginx_dir/error.log" "$@"
 }
 
 # nginx_refuses REGEX HTTP-BLOCK: the configuration must be refused with a message that matches.
@@ -58,8 +62,8 @@ nginx_refuses()
 # nginx_start [COMMAND...]: starts it, under a command where one is given ("nsenter --net=FILE")
 nginx_start()
 {
-    background "$nginx_dir/nginx.log" "$@" env LD_LIBRARY_PATH="$library_path" nginx -p "$nginx_dir/" -c "$nginx_dir/nginx.conf" \
-        -e "$nginx_dir/error.log" -g 'daemon off;'
+    background "$nginx_dir/nginx.log" "$@" env "${nginx_environment[@]}" nginx -p "$nginx_dir/" \
+        -c "$nginx_dir/nginx.conf" -e "$nginx_dir/error.log" -g 'daemon off;'
     nginx_pid=$background_pid
     wait_for 20 bash -c "exec 3<>/dev/tcp/$nginx_address/$nginx_port"
 }

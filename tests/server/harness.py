@@ -126,19 +126,13 @@ class Server:
 
     def __init__(self, *options, directory=None, listen="127.0.0.1:0", admin=True, cert=None, env=None, wait=True,
                  pass_fds=(), wrapper=None):
-        Server.count += 1
         self.directory = directory or Directory()
-        self.out, self.err = path("out%d" % Server.count), path("log%d" % Server.count)
         pem = cert or certificate()
         command = [EKMOTPD, "serve", "--cert", pem[0], "--key", pem[1], "--directory", self.directory.file]
         command += ["--listen", listen] if listen else []
         command += ["--admin-listen", "127.0.0.1:0"] if admin else []
         command += options
-        command = ([wrapper] if wrapper else []) + command
-        with open(self.out, "wb") as out, open(self.err, "wb") as err:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-                                            env=dict(os.environ, **(env or {})), pass_fds=pass_fds)
-        servers.append(self)
+        self.spawn(([wrapper] if wrapper else []) + command, env, pass_fds)
         if wait:
             wait_for("ready", lambda: "ready\n" in self.output() or self.process.poll() is not None)
             check(self.process.poll() is None, "the server ended:", self.log())
@@ -146,6 +140,19 @@ class Server:
             self.port = self.ports[0]
             found = re.search(r"^metrics on http://(.*):(\d+)/metrics$", self.output(), re.M)
             self.admin = int(found.group(2)) if found else None
+
+    @classmethod
+    def offering(cls, directory, *profiles):
+        """A server that takes these profiles: what each server that the verdicts are tested on can do."""
+        return cls("--profile", ",".join(profiles), directory=directory)
+
+    def spawn(self, command, env, pass_fds=()):
+        Server.count += 1
+        self.out, self.err = path("out%d" % Server.count), path("log%d" % Server.count)
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                            env=dict(os.environ, **(env or {})), pass_fds=pass_fds)
+        servers.append(self)
 
     def output(self):
         with open(self.out, encoding="utf-8") as f:
@@ -183,6 +190,14 @@ class Server:
         """The value of a metric line, labels included in the name."""
         found = re.search("^" + re.escape(name) + r" (\S+)$", self.get_admin(), re.M)
         return float(found.group(1)) if found else None
+
+    def refusals(self, reason):
+        """How many requests were refused for this reason so far."""
+        return self.metric('ekmotp_verdicts_total{reason="%s"}' % reason)
+
+    def wait_refusal(self, reason):
+        """The log says of a request that it was refused for this reason."""
+        self.wait_log("event=request .*status=401 reason=%s" % reason)
 
 
 class Response:

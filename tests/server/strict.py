@@ -208,20 +208,12 @@ def test_smuggling():
     same("next", c.request(authorization=c.proof(directory, 2)).body, b"ok")
 
 
-def test_pipelining():
+def test_bad_in_a_pipeline():
     c = Tls(server.port)
-    n = 200
-    c.send("".join("GET /get?%d HTTP/1.1\r\nHost: a\r\nAuthorization: %s\r\n\r\n" % (i, c.proof(directory, i))
-                   for i in range(1, n + 1)))
-    for i in range(1, n + 1):
-        r = c.response()
-        same("status %d" % i, r.status, 200)
-        same("proof %d" % i, r.fields["authentication-info"],
-             c.proofs[("alice", directory.keys["alice"])].authentication_info(i))
     # right, wrong, right, bad: answers in order, and nothing behind the bad one
-    c.send(GET + "Host: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, n + 1) + GET + "Host: a\r\n\r\n" +
-           GET + "Host: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, n + 2) + GET + "\r\n" +
-           GET + "Host: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, n + 3))
+    c.send(GET + "Host: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 1) + GET + "Host: a\r\n\r\n" +
+           GET + "Host: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 2) + GET + "\r\n" +
+           GET + "Host: a\r\nAuthorization: %s\r\n\r\n" % c.proof(directory, 3))
     same("statuses", [c.response().status for _ in range(4)], [200, 401, 200, 400])
     check(c.closed(), "still open after a bad request")
     same("behind a bad request", c.data, b"")
