@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "server/head.h"
 
+#include "lib/common/tchar.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -12,13 +14,6 @@ int ek_slice_is(ek_slice slice, const char *text)
 int ek_slice_is_nocase(ek_slice slice, const char *text)
 {
     return slice.len == strlen(text) && strncasecmp(slice.at, text, slice.len) == 0;
-}
-
-/* tchar of RFC 9110 section 5.6.2. */
-static int is_tchar(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static int is_digit(unsigned char c)
@@ -84,7 +79,7 @@ static ek_head_result parse_request_line(ek_slice line, ek_head *head, const cha
     const char *end = line.at + line.len;
     const char *p = line.at;
 
-    while (p < end && is_tchar((unsigned char)*p))
+    while (p < end && ek_is_tchar(*p))
         p++;
     head->method = (ek_slice){line.at, (size_t)(p - line.at)};
     if (head->method.len == 0 || head->method.len > 32 || p == end || *p != ' ')
@@ -110,7 +105,7 @@ static ek_head_result parse_field(ek_slice line, ek_field *field, const char **w
 
     if (*p == ' ' || *p == '\t')
         return bad(why, "a header field is folded");
-    while (p < end && is_tchar((unsigned char)*p))
+    while (p < end && ek_is_tchar(*p))
         p++;
     field->name = (ek_slice){line.at, (size_t)(p - line.at)};
     if (p < end && (*p == ' ' || *p == '\t'))

@@ -4,34 +4,33 @@
 #include <ekmotp/error.h>
 
 /*
- * Arithmetic instead of a table: the time to code secret bytes does not depend on them through the cache.
+ * Masks instead of a table or branches: the time to code secret bytes does not depend on them.
+ * All ones where lo <= v <= hi, else 0.
  */
-static char to_char(ek_base64_kind kind, unsigned v)
+static int between(int v, int lo, int hi)
 {
-    if (v < 26)
-        return (char)('A' + v);
-    if (v < 52)
-        return (char)('a' + (v - 26));
-    if (v < 62)
-        return (char)('0' + (v - 52));
-    if (v == 62)
-        return kind == EK_BASE64 ? '+' : '-';
-    return kind == EK_BASE64 ? '/' : '_';
+    return -(int)((unsigned)(v - lo) <= (unsigned)(hi - lo));
 }
 
-static int from_char(ek_base64_kind kind, char c)
+static char to_char(ek_base64_kind kind, int v)
 {
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == (kind == EK_BASE64 ? '+' : '-'))
-        return 62;
-    if (c == (kind == EK_BASE64 ? '/' : '_'))
-        return 63;
-    return -1;
+    int c62 = kind == EK_BASE64 ? '+' : '-', c63 = kind == EK_BASE64 ? '/' : '_';
+
+    return (char)((between(v, 0, 25) & ('A' + v)) | (between(v, 26, 51) & ('a' + v - 26)) |
+                  (between(v, 52, 61) & ('0' + v - 52)) | (between(v, 62, 62) & c62) |
+                  (between(v, 63, 63) & c63));
+}
+
+/* -1 for what is no character of the alphabet. */
+static int from_char(ek_base64_kind kind, char character)
+{
+    int c62 = kind == EK_BASE64 ? '+' : '-', c63 = kind == EK_BASE64 ? '/' : '_';
+    int c = (unsigned char)character;
+
+    return ((between(c, 'A', 'Z') & (c - 'A' + 1)) | (between(c, 'a', 'z') & (c - 'a' + 27)) |
+            (between(c, '0', '9') & (c - '0' + 53)) | (between(c, c62, c62) & 63) |
+            (between(c, c63, c63) & 64)) -
+           1;
 }
 
 int ek_base64_encode(ek_base64_kind kind, const uint8_t *in, size_t len, char *out, size_t out_size)
@@ -50,7 +49,7 @@ int ek_base64_encode(ek_base64_kind kind, const uint8_t *in, size_t len, char *o
         if (have > 2)
             v |= in[i + 2];
         for (size_t j = 0; j < have + 1; j++)
-            out[o++] = to_char(kind, v >> (18 - 6 * j) & 63);
+            out[o++] = to_char(kind, (int)(v >> (18 - 6 * j) & 63));
         for (size_t j = have + 1; kind == EK_BASE64 && j < 4; j++)
             out[o++] = '=';
     }

@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lib/core/auth_params.h"
 
+#include "lib/common/tchar.h"
+
 #include <string.h>
 #include <strings.h>
-
-/* tchar, RFC 9110 section 5.6.2 */
-static int is_tchar(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
-}
 
 /* qdtext and what may follow a backslash, RFC 9110 section 5.6.4: no controls but HTAB. */
 static int is_quotable(char c)
@@ -27,7 +22,7 @@ static size_t token_length(const ek_auth_params *p)
 {
     const char *at = p->at;
 
-    while (at < p->end && is_tchar(*at))
+    while (at < p->end && ek_is_tchar(*at))
         at++;
     return (size_t)(at - p->at);
 }
@@ -60,27 +55,22 @@ int ek_auth_params_scheme(const char *text, size_t len, size_t *scheme_len, ek_a
     return 0;
 }
 
-static int put(ek_auth_params *p, ek_auth_param *param, char c, ekmotp_error *err)
+static int too_long(const ek_auth_params *p, ekmotp_error *err)
 {
-    if (param->len == sizeof(param->value))
-        return ekmotp_error_set(err, EKMOTP_E_LIMIT, "a value over %zu bytes at byte %zu",
-                                sizeof(param->value), (size_t)(p->at - p->start) + 1);
-    param->value[param->len++] = c;
-    return 0;
+    return ekmotp_error_set(err, EKMOTP_E_LIMIT, "a value over %d bytes at byte %zu", EK_AUTH_PARAM_MAX,
+                            (size_t)(p->at - p->start) + 1);
 }
 
 static int read_quoted(ek_auth_params *p, ek_auth_param *param, ekmotp_error *err)
 {
-    int rc;
-
     for (p->at++; p->at < p->end && *p->at != '"'; p->at++) {
         if (*p->at == '\\' && ++p->at == p->end)
             break;
         if (!is_quotable(*p->at))
             return syntax(p, "a control character in a quoted string", err);
-        rc = put(p, param, *p->at, err);
-        if (rc != 0)
-            return rc;
+        if (param->len == sizeof(param->value))
+            return too_long(p, err);
+        param->value[param->len++] = *p->at;
     }
     if (p->at == p->end)
         return syntax(p, "a quoted string does not end", err);
@@ -91,7 +81,6 @@ static int read_quoted(ek_auth_params *p, ek_auth_param *param, ekmotp_error *er
 static int read_value(ek_auth_params *p, ek_auth_param *param, ekmotp_error *err)
 {
     size_t len;
-    int rc;
 
     param->len = 0;
     if (p->at < p->end && *p->at == '"')
@@ -99,11 +88,13 @@ static int read_value(ek_auth_params *p, ek_auth_param *param, ekmotp_error *err
     len = token_length(p);
     if (len == 0)
         return syntax(p, "a value is missing", err);
-    for (; len > 0; len--, p->at++) {
-        rc = put(p, param, *p->at, err);
-        if (rc != 0)
-            return rc;
+    if (len > sizeof(param->value)) {
+        p->at += sizeof(param->value);
+        return too_long(p, err);
     }
+    memcpy(param->value, p->at, len);
+    param->len = len;
+    p->at += len;
     return 0;
 }
 
