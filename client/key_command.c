@@ -167,8 +167,8 @@ static int compare(const ek_token_admin *admin, const ek_secret *key, const json
     size_t len = 0, size = ekmotp_hash_size(admin->hash);
     int rc = 0;
 
-    if (ek_tls_crypto()->hmac(admin->hash, key->bytes, key->len, (const uint8_t *)EK_ADMIN_CHECK,
-                              strlen(EK_ADMIN_CHECK), wanted) != 0)
+    if (ekmotp_crypto_hmac(ek_tls_crypto(), admin->hash, key->bytes, key->len,
+                           (const uint8_t *)EK_ADMIN_CHECK, strlen(EK_ADMIN_CHECK), wanted) != 0)
         return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "HMAC failed in %s", ek_tls_crypto()->name);
     if (ek_base64_decode(EK_BASE64, text, strlen(text), got, sizeof(got), &len) != 0 || len != size ||
         !ek_equal(wanted, got, size))

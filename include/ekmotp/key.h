@@ -37,6 +37,13 @@ const char *ekmotp_hash_name(ekmotp_hash hash);
 int ekmotp_hash_parse(const char *name, ekmotp_hash *hash, ekmotp_error *err)
     __attribute__((warn_unused_result));
 
+/* A message to authenticate, and where its MAC goes: ekmotp_hash_size(hash) bytes. */
+typedef struct ekmotp_mac_message {
+    const uint8_t *bytes;
+    size_t len;
+    uint8_t *mac;
+} ekmotp_mac_message;
+
 /*
  * The software cryptography of one TLS stack: ekmotp_gnutls_crypto() or ekmotp_openssl_crypto(). The
  * core library has none of its own. Every member is safe to call from any thread. Functions return 0, or
@@ -44,9 +51,9 @@ int ekmotp_hash_parse(const char *name, ekmotp_hash *hash, ekmotp_error *err)
  */
 typedef struct ekmotp_crypto {
     const char *name; /* of the stack, for messages */
-    /* HMAC (RFC 2104) of msg under key; writes ekmotp_hash_size(hash) bytes to out. */
-    int (*hmac)(ekmotp_hash hash, const uint8_t *key, size_t key_len, const uint8_t *msg, size_t msg_len,
-                uint8_t *out);
+    /* HMAC (RFC 2104) of each of count messages under one key. */
+    int (*hmac)(ekmotp_hash hash, const uint8_t *key, size_t key_len, const ekmotp_mac_message *messages,
+                size_t count);
     /* Fills out with len bytes from a cryptographic random generator. */
     int (*random)(uint8_t *out, size_t len);
     /* AES-256-GCM (SP 800-38D): key 32 bytes, nonce 12, out = len bytes of ciphertext and 16 of tag. */
@@ -56,6 +63,10 @@ typedef struct ekmotp_crypto {
     int (*open)(const uint8_t key[32], const uint8_t nonce[12], const uint8_t *aad, size_t aad_len,
                 const uint8_t *sealed, size_t len, uint8_t *out);
 } ekmotp_crypto;
+
+/* HMAC of one message: writes ekmotp_hash_size(hash) bytes to mac. 0 or EKMOTP_E_CRYPTO. */
+int ekmotp_crypto_hmac(const ekmotp_crypto *crypto, ekmotp_hash hash, const uint8_t *key, size_t key_len,
+                       const uint8_t *msg, size_t msg_len, uint8_t *mac) __attribute__((warn_unused_result));
 
 typedef struct ekmotp_key ekmotp_key;
 

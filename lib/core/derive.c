@@ -125,14 +125,20 @@ int ek_derive_secret(const ek_key_view *key, ekmotp_profile profile, const ek_ex
     return rc;
 }
 
+static void proof_context(uint64_t n, uint8_t context[8])
+{
+    ek_writer w;
+
+    ek_writer_init(&w, context, 8);
+    ek_writer_u64(&w, n);
+}
+
 static int derive_proof(const ek_key_view *secret, const char *label, uint64_t n,
                         uint8_t proof[EK_PROOF_SIZE], ekmotp_error *err)
 {
     uint8_t context[8];
-    ek_writer w;
 
-    ek_writer_init(&w, context, sizeof(context));
-    ek_writer_u64(&w, n);
+    proof_context(n, context);
     return ek_kdf(secret, label, context, sizeof(context), proof, EK_PROOF_SIZE, err);
 }
 
@@ -146,6 +152,17 @@ int ek_derive_server_proof(const ek_key_view *secret, uint64_t n, uint8_t proof[
                            ekmotp_error *err)
 {
     return derive_proof(secret, V1_SERVER_PROOF_LABEL, n, proof, err);
+}
+
+int ek_derive_proofs(const ek_key_view *secret, uint64_t n, uint8_t client[EK_PROOF_SIZE],
+                     uint8_t server[EK_PROOF_SIZE], ekmotp_error *err)
+{
+    static const char *const labels[2] = {V1_CLIENT_PROOF_LABEL, V1_SERVER_PROOF_LABEL};
+    uint8_t *const outs[2] = {client, server};
+    uint8_t context[8];
+
+    proof_context(n, context);
+    return ek_kdf_pair(secret, labels, context, sizeof(context), outs, EK_PROOF_SIZE, err);
 }
 
 int ek_derive_jws_key(const ek_key_view *secret, uint8_t *key, size_t len, ekmotp_error *err)

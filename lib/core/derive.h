@@ -42,6 +42,9 @@ int ek_derive_client_proof(const ek_key_view *secret, uint64_t n, uint8_t proof[
                            ekmotp_error *err) __attribute__((warn_unused_result));
 int ek_derive_server_proof(const ek_key_view *secret, uint64_t n, uint8_t proof[EK_PROOF_SIZE],
                            ekmotp_error *err) __attribute__((warn_unused_result));
+/* Both at once, for little more than the price of one. */
+int ek_derive_proofs(const ek_key_view *secret, uint64_t n, uint8_t client[EK_PROOF_SIZE],
+                     uint8_t server[EK_PROOF_SIZE], ekmotp_error *err) __attribute__((warn_unused_result));
 int ek_derive_jws_key(const ek_key_view *secret, uint8_t *key, size_t len, ekmotp_error *err)
     __attribute__((warn_unused_result));
 int ek_derive_jwe_key(const ek_key_view *secret, uint8_t key[32], ekmotp_error *err)

@@ -10,6 +10,14 @@
 
 #define COUNTER_SIZE 4
 
+static void set_counter(uint8_t *message, uint32_t counter)
+{
+    ek_writer w;
+
+    ek_writer_init(&w, message, COUNTER_SIZE);
+    ek_writer_u32(&w, counter);
+}
+
 /* message holds COUNTER_SIZE bytes of room, then the fixed input. */
 static int expand(const ek_key_view *view, uint32_t counter, uint8_t *message, size_t message_len,
                   uint8_t *out, size_t out_len, ekmotp_error *err)
@@ -19,10 +27,7 @@ static int expand(const ek_key_view *view, uint32_t counter, uint8_t *message, s
     int rc = 0;
 
     for (size_t done = 0; done < out_len && rc == 0; done += size, counter++) {
-        ek_writer w;
-
-        ek_writer_init(&w, message, COUNTER_SIZE);
-        ek_writer_u32(&w, counter);
+        set_counter(message, counter);
         rc = ek_key_view_mac(view, message, message_len, derived + done, err);
     }
     if (rc == 0)
@@ -39,12 +44,11 @@ static int check_out(size_t out_len, ekmotp_error *err)
     return 0;
 }
 
-int ek_kdf(const ek_key_view *view, const char *label, const uint8_t *context, size_t context_len,
-           uint8_t *out, size_t out_len, ekmotp_error *err)
+/* Room for the counter, label || 0x00 || context || out_len in bits. */
+static int frame(const char *label, const uint8_t *context, size_t context_len, size_t out_len,
+                 uint8_t message[EKMOTP_MAC_MESSAGE_MAX], size_t *message_len, ekmotp_error *err)
 {
     size_t label_len = strnlen(label, 64);
-    uint8_t message[EKMOTP_MAC_MESSAGE_MAX];
-    size_t message_len;
     ek_writer w;
     int rc = check_out(out_len, err);
 
@@ -52,18 +56,49 @@ int ek_kdf(const ek_key_view *view, const char *label, const uint8_t *context, s
         return rc;
     if (label_len == 0 || label_len > 63)
         return ekmotp_error_set(err, EKMOTP_E_INVAL, "a KDF label has 1 to 63 bytes");
-    ek_writer_init(&w, message, sizeof(message));
+    ek_writer_init(&w, message, EKMOTP_MAC_MESSAGE_MAX);
     ek_writer_u32(&w, 0);
     ek_writer_bytes(&w, label, label_len);
     ek_writer_u8(&w, 0);
     ek_writer_bytes(&w, context, context_len);
     ek_writer_u32(&w, (uint32_t)(out_len * 8));
-    rc = ek_writer_end(&w, &message_len);
-    if (rc != 0)
-        rc = ekmotp_error_set(err, rc, "a KDF context of %zu bytes is too long", context_len);
-    else
+    rc = ek_writer_end(&w, message_len);
+    return rc == 0 ? 0 : ekmotp_error_set(err, rc, "a KDF context of %zu bytes is too long", context_len);
+}
+
+int ek_kdf(const ek_key_view *view, const char *label, const uint8_t *context, size_t context_len,
+           uint8_t *out, size_t out_len, ekmotp_error *err)
+{
+    uint8_t message[EKMOTP_MAC_MESSAGE_MAX];
+    size_t message_len;
+    int rc = frame(label, context, context_len, out_len, message, &message_len, err);
+
+    if (rc == 0)
         rc = expand(view, 1, message, message_len, out, out_len, err);
     ek_wipe(message, sizeof(message));
+    return rc;
+}
+
+int ek_kdf_pair(const ek_key_view *view, const char *const labels[2], const uint8_t *context,
+                size_t context_len, uint8_t *const outs[2], size_t out_len, ekmotp_error *err)
+{
+    uint8_t bytes[2][EKMOTP_MAC_MESSAGE_MAX], derived[2][EKMOTP_HASH_MAX_SIZE];
+    ekmotp_mac_message messages[2];
+    int rc = 0;
+
+    if (out_len > ekmotp_hash_size(view->hash))
+        return ekmotp_error_set(err, EKMOTP_E_INVAL, "%zu bytes are more than one block", out_len);
+    for (size_t i = 0; i < 2 && rc == 0; i++) {
+        messages[i] = (ekmotp_mac_message){.bytes = bytes[i], .mac = derived[i]};
+        rc = frame(labels[i], context, context_len, out_len, bytes[i], &messages[i].len, err);
+        if (rc == 0)
+            set_counter(bytes[i], 1);
+    }
+    if (rc == 0)
+        rc = ek_key_view_macs(view, messages, 2, err);
+    for (size_t i = 0; i < 2 && rc == 0; i++)
+        memcpy(outs[i], derived[i], out_len);
+    ek_wipe(derived, sizeof(derived));
     return rc;
 }
 

@@ -71,6 +71,14 @@ int ekmotp_key_is_slow(const ekmotp_key *key)
     return key->ops->slow != 0;
 }
 
+int ekmotp_crypto_hmac(const ekmotp_crypto *crypto, ekmotp_hash hash, const uint8_t *key, size_t key_len,
+                       const uint8_t *msg, size_t msg_len, uint8_t *mac)
+{
+    ekmotp_mac_message message = {msg, msg_len, mac};
+
+    return crypto->hmac(hash, key, key_len, &message, 1);
+}
+
 static int check_message(size_t msg_len, ekmotp_error *err)
 {
     if (msg_len == 0 || msg_len > EKMOTP_MAC_MESSAGE_MAX)
@@ -153,17 +161,26 @@ ek_key_view ek_key_view_bytes(const ekmotp_crypto *crypto, ekmotp_hash hash, con
     return (ek_key_view){.crypto = crypto, .hash = hash, .bytes = bytes, .len = len};
 }
 
+int ek_key_view_macs(const ek_key_view *view, const ekmotp_mac_message *messages, size_t count,
+                     ekmotp_error *err)
+{
+    int rc = 0;
+
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = view->key ? ekmotp_key_mac(view->key, messages[i].bytes, messages[i].len, messages[i].mac,
+                                        ekmotp_hash_size(view->hash), err)
+                       : check_message(messages[i].len, err);
+    if (rc != 0 || view->key)
+        return rc;
+    if (view->crypto->hmac(view->hash, view->bytes, view->len, messages, count) != 0)
+        return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "HMAC failed in %s", view->crypto->name);
+    return 0;
+}
+
 int ek_key_view_mac(const ek_key_view *view, const uint8_t *msg, size_t msg_len, uint8_t *out,
                     ekmotp_error *err)
 {
-    int rc;
+    ekmotp_mac_message message = {msg, msg_len, out};
 
-    if (view->key)
-        return ekmotp_key_mac(view->key, msg, msg_len, out, ekmotp_hash_size(view->hash), err);
-    rc = check_message(msg_len, err);
-    if (rc != 0)
-        return rc;
-    if (view->crypto->hmac(view->hash, view->bytes, view->len, msg, msg_len, out) != 0)
-        return ekmotp_error_set(err, EKMOTP_E_CRYPTO, "HMAC failed in %s", view->crypto->name);
-    return 0;
+    return ek_key_view_macs(view, &message, 1, err);
 }

@@ -20,7 +20,8 @@ typedef struct check {
     ekmotp_record record;
     ekmotp_profile profiles[2]; /* that the credentials can belong to */
     size_t profile_count;
-    ekmotp_reason veto; /* what refuses even a right proof; OK: nothing */
+    uint8_t server_proof[EK_PROOF_SIZE]; /* v1: with the secret that was tried last */
+    ekmotp_reason veto;                  /* what refuses even a right proof; OK: nothing */
 } check;
 
 static ekmotp_verdict_status finish(check *c, ekmotp_verdict_status status, ekmotp_reason reason)
@@ -233,6 +234,9 @@ static ekmotp_reason open_bearer(check *c, ekmotp_profile profile, const ek_slot
                                              &request, &result, &c->verdict->detail) == 0) {
         c->verdict->claims = result.claims;
         c->request.n = result.n;
+        if (profile == EKMOTP_PROFILE_V1 &&
+            ek_derive_server_proof(secret, result.n, c->server_proof, NULL) != 0)
+            result.reason = EKMOTP_REASON_INTERNAL;
     }
     ek_wipe(jws, sizeof(jws));
     ek_wipe(jwe, sizeof(jwe));
@@ -252,7 +256,7 @@ static ekmotp_reason try_secret(check *c, ekmotp_profile profile, const ek_slot 
     if (c->request.carrier == EK_CARRIER_APIKEY)
         return ek_equal(slot->secret.bytes, c->request.proof, EK_PROOF_SIZE) ? EKMOTP_REASON_OK
                                                                              : EKMOTP_REASON_WRONG_PROOF;
-    if (ek_derive_client_proof(&secret, c->request.n, expected, NULL) != 0)
+    if (ek_derive_proofs(&secret, c->request.n, expected, c->server_proof, NULL) != 0)
         return EKMOTP_REASON_INTERNAL;
     same = ek_equal(expected, c->request.proof, EK_PROOF_SIZE);
     ek_wipe(expected, sizeof(expected));
@@ -274,17 +278,13 @@ static int check_value_matches(const check *c)
            ek_equal(exported->bytes + exported->ekm_len, c->request.check, EK_CHECK_SIZE);
 }
 
-static ekmotp_verdict_status write_server_proof(check *c, const ek_slot *slot)
+static ekmotp_verdict_status write_server_proof(check *c)
 {
-    ek_key_view secret =
-        ek_key_view_bytes(c->verifier->crypto, c->record.hash, slot->secret.bytes, slot->secret.len);
     char *info = c->verdict->authentication_info;
-    uint8_t proof[EK_PROOF_SIZE];
 
     memcpy(info, "p=", 2);
-    if (ek_derive_server_proof(&secret, c->request.n, proof, NULL) != 0 ||
-        ek_base64_encode(EK_BASE64URL, proof, sizeof(proof), info + 2, EKMOTP_AUTHENTICATION_INFO_SIZE - 2) !=
-            0) {
+    if (ek_base64_encode(EK_BASE64URL, c->server_proof, sizeof(c->server_proof), info + 2,
+                         EKMOTP_AUTHENTICATION_INFO_SIZE - 2) != 0) {
         info[0] = '\0';
         return refuse(c, EKMOTP_REASON_INTERNAL);
     }
@@ -292,8 +292,7 @@ static ekmotp_verdict_status write_server_proof(check *c, const ek_slot *slot)
 }
 
 /* The proof is right: what else has to hold? */
-static ekmotp_verdict_status accept(check *c, ekmotp_profile profile, const ekmotp_record_key *key,
-                                    const ek_slot *slot)
+static ekmotp_verdict_status accept(check *c, ekmotp_profile profile, const ekmotp_record_key *key)
 {
     ekmotp_verifier_state *state = c->state;
     ekmotp_reason reason = c->veto;
@@ -321,7 +320,7 @@ static ekmotp_verdict_status accept(check *c, ekmotp_profile profile, const ekmo
     if (profile != EKMOTP_PROFILE_V1)
         return finish(c, EKMOTP_VERDICT_ACCEPTED, EKMOTP_REASON_OK);
     ek_window_take(&state->window, c->request.n);
-    return write_server_proof(c, slot);
+    return write_server_proof(c);
 }
 
 static ekmotp_verdict_status no_match(check *c, int unavailable, int broken)
@@ -365,7 +364,7 @@ static ekmotp_verdict_status try_keys(check *c)
             }
             reason = try_secret(c, c->profiles[p], slot);
             if (reason == EKMOTP_REASON_OK)
-                return accept(c, c->profiles[p], &key, slot);
+                return accept(c, c->profiles[p], &key);
             if (reason != EKMOTP_REASON_WRONG_PROOF)
                 return refuse(c, c->veto != EKMOTP_REASON_OK ? c->veto : reason);
         }

@@ -19,10 +19,20 @@ static gnutls_mac_algorithm_t mac_algorithm(ekmotp_hash hash)
     return GNUTLS_MAC_UNKNOWN;
 }
 
-static int hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const uint8_t *msg, size_t msg_len,
-                uint8_t *out)
+static int hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const ekmotp_mac_message *messages,
+                size_t count)
 {
-    return gnutls_hmac_fast(mac_algorithm(hash), key, key_len, msg, msg_len, out) == 0 ? 0 : EKMOTP_E_CRYPTO;
+    gnutls_hmac_hd_t handle;
+    int rc = 0;
+
+    if (gnutls_hmac_init(&handle, mac_algorithm(hash), key, key_len) != 0)
+        return EKMOTP_E_CRYPTO;
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        rc = gnutls_hmac(handle, messages[i].bytes, messages[i].len);
+        gnutls_hmac_output(handle, messages[i].mac);
+    }
+    gnutls_hmac_deinit(handle, NULL);
+    return rc == 0 ? 0 : EKMOTP_E_CRYPTO;
 }
 
 static int fill_random(uint8_t *out, size_t len)

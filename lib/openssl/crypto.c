@@ -80,8 +80,8 @@ static EVP_MAC_CTX *thread_context(ekmotp_hash hash)
     return contexts->by_hash[index];
 }
 
-static int hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const uint8_t *msg, size_t msg_len,
-                uint8_t *out)
+static int hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const ekmotp_mac_message *messages,
+                size_t count)
 {
     static const uint8_t nothing[EKMOTP_KEY_MIN_SIZE];
     EVP_MAC_CTX *ctx = thread_context(hash);
@@ -90,8 +90,11 @@ static int hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const uint
 
     if (!ctx)
         return EKMOTP_E_CRYPTO;
-    ok = EVP_MAC_init(ctx, key, key_len, NULL) == 1 && EVP_MAC_update(ctx, msg, msg_len) == 1 &&
-         EVP_MAC_final(ctx, out, &len, len) == 1;
+    ok = EVP_MAC_init(ctx, key, key_len, NULL) == 1;
+    for (size_t i = 0; i < count && ok; i++)
+        ok = (i == 0 || EVP_MAC_init(ctx, NULL, 0, NULL) == 1) &&
+             EVP_MAC_update(ctx, messages[i].bytes, messages[i].len) == 1 &&
+             EVP_MAC_final(ctx, messages[i].mac, &len, len) == 1;
     /* Another key takes the place of this one: nothing of it stays behind in the context (rule 10). */
     ok = EVP_MAC_init(ctx, nothing, sizeof(nothing), NULL) == 1 && ok;
     return ok ? 0 : EKMOTP_E_CRYPTO;

@@ -69,8 +69,9 @@ START_TEST(token_keys)
     fx_the_token.away = 0;
     ck_ok(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
     memset(key, 'a', sizeof(key));
-    ck_assert_int_eq(
-        ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256, key, 32, (const uint8_t *)"m", 1, want), 0);
+    ck_assert_int_eq(ekmotp_crypto_hmac(ekmotp_openssl_crypto(), EKMOTP_HASH_SHA256, key, 32,
+                                        (const uint8_t *)"m", 1, want),
+                     0);
     ck_assert_mem_eq(mac, want, 32);
     ck_assert_uint_eq(fx_the_token.opened, 2);
     /* The next snapshot borrows the open key, and lives on when the old one is gone. */
@@ -160,9 +161,9 @@ START_TEST(derived_keys)
     size_t len;
 
     fx_write(fx_path("master"), "mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm", 32);
-    ck_assert_int_eq(ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256,
-                                                   (const uint8_t *)"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm", 32,
-                                                   first, sizeof(first) - 1, want),
+    ck_assert_int_eq(ekmotp_crypto_hmac(ekmotp_openssl_crypto(), EKMOTP_HASH_SHA256,
+                                        (const uint8_t *)"mmmmmmmmmmmmmmmmmmmmmmmmmmmmmmmm", 32, first,
+                                        sizeof(first) - 1, want),
                      0);
     d = fx_open("d");
     refused(ekmotp_directory_add(d, &info, &err), EKMOTP_E_INVAL, "--master");
@@ -207,8 +208,9 @@ START_TEST(derived_keys)
     for (int i = 0; i < 3; i++)
         ck_ok(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"x", 1, mac, 32, &err), err);
     ck_assert_uint_eq(fx_the_token.macs, 2);
-    ck_assert_int_eq(
-        ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256, want, 32, (const uint8_t *)"x", 1, want_mac), 0);
+    ck_assert_int_eq(ekmotp_crypto_hmac(ekmotp_openssl_crypto(), EKMOTP_HASH_SHA256, want, 32,
+                                        (const uint8_t *)"x", 1, want_mac),
+                     0);
     ck_assert_mem_eq(mac, want_mac, 32);
     ekmotp_directory_free(&d);
     ekmotp_snapshot_free(&s);

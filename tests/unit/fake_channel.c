@@ -31,8 +31,8 @@ static int export_key(void *ctx, const char *label, size_t label_len, const uint
         size_t n = out_len - done < sizeof(block) ? out_len - done : sizeof(block);
 
         message[len - 1] = (uint8_t)done;
-        if (ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA512, session->seed, sizeof(session->seed), message,
-                                          len, block) != 0)
+        if (ekmotp_crypto_hmac(ekmotp_openssl_crypto(), EKMOTP_HASH_SHA512, session->seed,
+                               sizeof(session->seed), message, len, block) != 0)
             return ekmotp_error_set(err, EKMOTP_E_CHANNEL_EXPORT, "HMAC failed");
         memcpy(out + done, block, n);
     }

@@ -273,11 +273,11 @@ END_TEST
  */
 static unsigned hmac_calls;
 
-static int counting_hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const uint8_t *msg,
-                         size_t msg_len, uint8_t *out)
+static int counting_hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len,
+                         const ekmotp_mac_message *messages, size_t count)
 {
-    hmac_calls++;
-    return ekmotp_openssl_crypto()->hmac(hash, key, key_len, msg, msg_len, out);
+    hmac_calls += (unsigned)count;
+    return ekmotp_openssl_crypto()->hmac(hash, key, key_len, messages, count);
 }
 
 START_TEST(every_refusal_costs_the_same)

@@ -130,7 +130,8 @@ static int slow_mac(void *ctx, const uint8_t *msg, size_t msg_len, uint8_t *out,
     if (slow->away)
         return ekmotp_error_set(err, EKMOTP_E_TOKEN_AWAY, "away");
     memset(bytes, 1, sizeof(bytes));
-    return ekmotp_openssl_crypto()->hmac(EKMOTP_HASH_SHA256, bytes, sizeof(bytes), msg, msg_len, out);
+    return ekmotp_crypto_hmac(ekmotp_openssl_crypto(), EKMOTP_HASH_SHA256, bytes, sizeof(bytes), msg, msg_len,
+                              out);
 }
 
 const ekmotp_key_ops slow_ops = {.mac = slow_mac, .slow = 1};
