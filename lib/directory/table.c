@@ -95,8 +95,8 @@ int ek_table_init(ek_table *t, size_t count, const uint64_t seed[2])
     t->seed[0] = seed[0];
     t->seed[1] = seed[1];
     t->max = count;
-    /* Five of eight slots are used: a client stands in its first or second slot, most often. */
-    t->slot_count = count * 8 / 5 + 16;
+    /* Two of five slots are used: a client stands in its first slot, most often. */
+    t->slot_count = count * 5 / 2 + 16;
     t->slots = map(slots_size(t));
     t->size = whole_pages(count * ENTRY_MAX + 1);
     t->region = map(t->size);
