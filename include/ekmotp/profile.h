@@ -25,6 +25,8 @@ typedef enum ekmotp_profile {
 
 #define EKMOTP_ID_MAX 255 /* bytes of a client id; at least 1 */
 
+#define EKMOTP_COMPAT_JWE_KID "client_1" /* the kid of every token in compat-jwe, whoever the client is */
+
 /* The name, in static storage; NULL for a value that is no profile. */
 const char *ekmotp_profile_name(ekmotp_profile profile);
 /* Reads one name. EKMOTP_E_PROFILE with the list of names otherwise. */

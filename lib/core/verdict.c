@@ -2,13 +2,11 @@
 /* From credentials, channel and directory to a verdict. */
 #include "lib/common/base64.h"
 #include "lib/common/secret.h"
-#include "lib/core/credentials.h"
+#include "lib/core/request_profiles.h"
 #include "lib/core/verifier.h"
 #include "lib/core/verifier_state.h"
 
 #include <string.h>
-
-#define COMPAT_JWE_KID "client_1" /* what the Go demo's client writes, whoever it is */
 
 /* One verification under way. */
 typedef struct check {
@@ -18,7 +16,7 @@ typedef struct check {
     ekmotp_verdict *verdict;
     ek_request request;
     ekmotp_record record;
-    ekmotp_profile profiles[2]; /* that the credentials can belong to */
+    ekmotp_profile profiles[EK_REQUEST_PROFILES_MAX]; /* that the credentials can belong to */
     size_t profile_count;
     uint8_t server_proof[EK_PROOF_SIZE]; /* v1: with the secret that was tried last */
     ekmotp_reason veto;                  /* what refuses even a right proof; OK: nothing */
@@ -36,54 +34,19 @@ static ekmotp_verdict_status refuse(check *c, ekmotp_reason reason)
     return finish(c, EKMOTP_VERDICT_REFUSED, reason);
 }
 
-static int offers(const check *c, ekmotp_profile profile)
-{
-    return (c->verifier->profiles & EKMOTP_PROFILE_BIT(profile)) != 0;
-}
-
-static void add_profile(check *c, ekmotp_profile profile)
-{
-    if (offers(c, profile))
-        c->profiles[c->profile_count++] = profile;
-}
-
-/* A JWT names its profile by what the demo's tokens lack or always say; whatever is left is v1. */
-static ekmotp_profile bearer_profile(const check *c)
-{
-    const ek_request *r = &c->request;
-
-    if (r->kind == EKMOTP_BEARER_JWS && r->id_len == 0)
-        return EKMOTP_PROFILE_COMPAT_JWS;
-    if (r->kind == EKMOTP_BEARER_JWE && offers(c, EKMOTP_PROFILE_COMPAT_JWE) &&
-        r->id_len == strlen(COMPAT_JWE_KID) && memcmp(r->id, COMPAT_JWE_KID, r->id_len) == 0)
-        return EKMOTP_PROFILE_COMPAT_JWE;
-    return EKMOTP_PROFILE_V1;
-}
-
 static ekmotp_reason choose_profiles(check *c)
 {
-    ek_request *r = &c->request;
+    ekmotp_verdict *verdict = c->verdict;
 
-    if (r->carrier == EK_CARRIER_V1_HEADER) {
-        add_profile(c, EKMOTP_PROFILE_V1);
-    } else if (r->carrier == EK_CARRIER_APIKEY) {
-        add_profile(c, EKMOTP_PROFILE_COMPAT_APIKEY);
-        add_profile(c, EKMOTP_PROFILE_COMPAT_APIKEY_HMAC);
-    } else {
-        add_profile(c, bearer_profile(c));
-        if (c->profile_count > 0 && c->profiles[0] != EKMOTP_PROFILE_V1) {
-            memcpy(r->id, c->verifier->compat_id, c->verifier->compat_id_len);
-            r->id_len = c->verifier->compat_id_len;
-        }
-    }
+    c->profile_count = ek_request_profiles(c->verifier, &c->request, c->profiles);
     if (c->profile_count == 0)
         return EKMOTP_REASON_PROFILE;
-    c->verdict->profile = c->profiles[0];
-    memcpy(c->verdict->id, r->id, r->id_len);
-    c->verdict->id_len = r->id_len;
-    if (r->id_len > 0)
+    verdict->profile = c->profiles[0];
+    memcpy(verdict->id, c->request.id, c->request.id_len);
+    verdict->id_len = c->request.id_len;
+    if (verdict->id_len > 0)
         return EKMOTP_REASON_OK;
-    ekmotp_error_set(&c->verdict->detail, EKMOTP_E_SYNTAX,
+    ekmotp_error_set(&verdict->detail, EKMOTP_E_SYNTAX,
                      c->profiles[0] == EKMOTP_PROFILE_V1 ? "Authorization: the JWT has no kid"
                                                          : "no client is named for the compat JWT profiles");
     return EKMOTP_REASON_MALFORMED;

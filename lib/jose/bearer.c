@@ -96,9 +96,9 @@ static int check_jwe(const ek_compact *jwe, const ekmotp_bearer_request *request
         (rc = ek_compact_expect(place, &header, "alg", "dir", 3, err)) != 0 ||
         (rc = ek_compact_expect(place, &header, "enc", "A256GCM", 7, err)) != 0 ||
         (rc = ek_compact_expect(place, &header, "cty", "JWT", 3, err)) != 0 ||
-        (rc =
-             ek_compact_expect(place, &header, "kid", v1 ? request->id : (const uint8_t *)EK_COMPACT_DEMO_KID,
-                               v1 ? request->id_len : strlen(EK_COMPACT_DEMO_KID), err)) != 0 ||
+        (rc = ek_compact_expect(place, &header, "kid",
+                                v1 ? request->id : (const uint8_t *)EKMOTP_COMPAT_JWE_KID,
+                                v1 ? request->id_len : strlen(EKMOTP_COMPAT_JWE_KID), err)) != 0 ||
         (rc = check_part("token encrypted key", &jwe->part[EK_JWE_KEY], 0, err)) != 0 ||
         (rc = check_part("token iv", &jwe->part[EK_JWE_IV], EK_JWE_IV_SIZE, err)) != 0 ||
         (rc = check_part("token ciphertext", &jwe->part[EK_JWE_CIPHERTEXT], ANY_SIZE, err)) != 0 ||

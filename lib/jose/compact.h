@@ -11,8 +11,7 @@
 #include <ekmotp/verifier.h>
 
 #define EK_COMPACT_PARTS_MAX 5
-#define EK_COMPACT_DEMO_KID "client_1" /* in the Go demo's JWE: a constant of its wire */
-#define EK_COMPACT_HEADER_MAX 2048     /* bytes of a header, decoded */
+#define EK_COMPACT_HEADER_MAX 2048 /* bytes of a header, decoded */
 
 /* Indices of the parts. */
 enum { EK_JWS_HEADER, EK_JWS_PAYLOAD, EK_JWS_SIGNATURE };

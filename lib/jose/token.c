@@ -68,7 +68,7 @@ int ekmotp_jose_token(ekmotp_client *client, const ekmotp_channel *channel, ekmo
     if ((rc = ek_jws_sign(header, payload, keys.hash, keys.jws, keys.jws_len, &made, err)) != 0)
         goto out;
     if (kind == EKMOTP_BEARER_JWE &&
-        (rc = nest(v1 ? quoted_id : "\"" EK_COMPACT_DEMO_KID "\"", keys.jwe, &made, err)) != 0)
+        (rc = nest(v1 ? quoted_id : "\"" EKMOTP_COMPAT_JWE_KID "\"", keys.jwe, &made, err)) != 0)
         goto out;
     if (strlen(made) > EKMOTP_JOSE_TOKEN_MAX) {
         rc = ekmotp_error_set(err, EKMOTP_E_LIMIT,
