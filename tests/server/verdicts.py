@@ -4,10 +4,7 @@
 in the log. It runs on ekmotpd, and on nginx by tests/nginx/verdicts.py: nothing here is of one of them alone."""
 import base64
 import json
-import os
 import re
-import statistics
-import time
 
 import harness
 import reference
@@ -247,23 +244,6 @@ def test_log_holds_no_secret():
     for key in directory.keys.values():
         for text in (key.hex(), reference.b64url(key)):
             check(text not in log, "the log holds a key")
-
-
-def test_the_reason_is_not_in_the_time():
-    """An unknown client costs what a wrong proof costs: medians of alternating requests."""
-    samples = {"unknown": [], "wrong": []}
-    c = {"unknown": Tls(server.port), "wrong": Tls(server.port)}
-    p = {"unknown": c["unknown"].proof(directory, 1, "nobody", os.urandom(32)),
-         "wrong": c["wrong"].proof(directory, 1, "alice", os.urandom(32))}
-    for _ in range(400):
-        for kind in samples:
-            start = time.perf_counter()
-            same(kind, c[kind].request(authorization=p[kind]).status, 401)
-            samples[kind].append(time.perf_counter() - start)
-    medians = {k: statistics.median(v) * 1e6 for k, v in samples.items()}
-    print("medians in microseconds:", {k: round(v, 1) for k, v in medians.items()})
-    apart = abs(medians["unknown"] - medians["wrong"]) / min(medians.values())
-    check(apart < 0.25, "the time tells them apart:", medians)
 
 
 def test_still_well():
