@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEAD_SIZE 1024
 #define INLINE_MAX 4096 /* a body up to this size travels in the same TLS record as its head */
@@ -45,6 +46,7 @@ void ek_answer_init(ek_answer *answer, int status)
 
     memset(answer, 0, offsetof(ek_answer, text));
     answer->status = status;
+    answer->file = -1;
     answer->type = "text/plain; charset=utf-8";
     n = snprintf(answer->text, sizeof(answer->text), "%d %s\n", status, ek_answer_phrase(status));
     answer->text_len = n > 0 ? (size_t)n : 0;
@@ -55,6 +57,9 @@ void ek_answer_clear(ek_answer *answer)
     if (answer->body)
         evbuffer_free(answer->body);
     answer->body = NULL;
+    if (answer->file >= 0)
+        close(answer->file);
+    answer->file = -1;
 }
 
 void ek_answer_set_text(ek_answer *answer, const char *type, const char *bytes, size_t len)
@@ -80,13 +85,14 @@ static int add_field(char *head, int n, const char *name, const char *value)
 int ek_answer_write(ek_answer *answer, const char *date, int head_only, struct evbuffer *out)
 {
     size_t body_len = answer->body ? evbuffer_get_length(answer->body) : answer->text_len;
+    uint64_t length = answer->file >= 0 ? answer->file_size : body_len;
     int has_body = answer->status != 204 && answer->status != 304;
     char head[HEAD_SIZE + INLINE_MAX], number[24];
     int n = snprintf(head, HEAD_SIZE, "HTTP/1.1 %d %s\r\nDate: %s\r\n", answer->status,
                      ek_answer_phrase(answer->status), date);
 
     if (has_body) {
-        snprintf(number, sizeof(number), "%zu", body_len);
+        snprintf(number, sizeof(number), "%llu", (unsigned long long)length);
         n = add_field(head, n, "Content-Type", answer->type);
         n = add_field(head, n, "Content-Length", number);
     }
@@ -101,7 +107,7 @@ int ek_answer_write(ek_answer *answer, const char *date, int head_only, struct e
         return -1;
     head[n++] = '\r';
     head[n++] = '\n';
-    if (head_only || !has_body)
+    if (head_only || !has_body || answer->file >= 0)
         return evbuffer_add(out, head, (size_t)n);
     if (!answer->body || body_len <= INLINE_MAX) {
         if (answer->body)

@@ -158,6 +158,14 @@ void ek_connection_finish(ek_connection *c)
         bufferevent_trigger(c->bev, EV_WRITE, BEV_OPT_DEFER_CALLBACKS);
 }
 
+void ek_connection_answered(ek_connection *c, int close)
+{
+    if (close)
+        ek_connection_finish(c);
+    else /* the idle time begins when all is sent */
+        ek_connection_enter(c, EK_PHASE_IDLE, ek_connection_send_time(c));
+}
+
 void ek_connection_drain(ek_connection *c)
 {
     if (c->phase == EK_PHASE_IDLE && evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
@@ -266,6 +274,7 @@ static int deadline_of(const ek_connection *c)
         return EK_DEADLINE_TOKEN;
     case EK_PHASE_BODY:
         return EK_DEADLINE_BODY;
+    case EK_PHASE_FILE:
     case EK_PHASE_CLOSING:
         return EK_DEADLINE_SEND;
     case EK_PHASE_LINGER:

@@ -21,6 +21,7 @@ typedef enum ek_phase {
     EK_PHASE_HEAD,    /* a head has begun */
     EK_PHASE_VERIFY,  /* a worker thread makes the channel secret */
     EK_PHASE_BODY,    /* the head is verified, its body comes in */
+    EK_PHASE_FILE,    /* a file goes out */
     EK_PHASE_CLOSING, /* the last answer goes out */
     EK_PHASE_LINGER   /* all is sent; the peer's last bytes are thrown away */
 } ek_phase;
@@ -33,6 +34,13 @@ typedef struct ek_waiting {
     struct evbuffer *body;
     char bytes[];
 } ek_waiting;
+
+/* A file that is being sent. */
+typedef struct ek_file {
+    int open, fd;
+    int close;     /* the connection ends after it */
+    uint64_t left; /* bytes that are still to be read */
+} ek_file;
 
 typedef struct ek_connection {
     struct ek_connection *next, *previous;
@@ -52,6 +60,7 @@ typedef struct ek_connection {
     ekmotp_verifier_state *state;
     ek_derive_job *job;
     ek_waiting *waiting;
+    ek_file file;
     char peer[EK_ADDRESS_SIZE];
 } ek_connection;
 
@@ -75,6 +84,8 @@ void ek_connection_drain(ek_connection *c);
 void ek_connection_enter(ek_connection *c, ek_phase phase, unsigned seconds);
 /* Waits for no derive job any more; the verifier's state goes with the job. */
 void ek_connection_leave_job(ek_connection *c);
+/* An answer is in the output buffer: on to the next request, or (close) to the end. */
+void ek_connection_answered(ek_connection *c, int close);
 /* Seconds that the peer has to read what is in the output buffer. */
 unsigned ek_connection_send_time(const ek_connection *c);
 /* After the last answer was written into the output buffer: sends it, then ends. */

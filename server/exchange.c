@@ -4,6 +4,7 @@
 #include "server/answer.h"
 #include "server/authenticate.h"
 #include "server/content.h"
+#include "server/download.h"
 #include "server/request_log.h"
 
 #include <event2/buffer.h>
@@ -29,17 +30,18 @@ static int last_request(const ek_connection *c)
 static void send_answer(ek_connection *c, const ek_head *head, ek_answer *answer)
 {
     struct evbuffer *out = bufferevent_get_output(c->bev);
+    int head_only = head && ek_slice_is(head->method, "HEAD");
 
     c->requests++;
     if (answer->status > 0 && answer->status < EK_STATUS_MAX)
         ek_count(&c->loop->counts.answers[answer->status]);
     answer->close |= !head || head->close || last_request(c);
-    if (ek_answer_write(answer, ek_loop_date(c->loop), head && ek_slice_is(head->method, "HEAD"), out) != 0)
-        answer->close = 1;
-    if (answer->close)
-        ek_connection_finish(c);
-    else /* the idle time begins when all is sent */
-        ek_connection_enter(c, EK_PHASE_IDLE, ek_connection_send_time(c));
+    if (ek_answer_write(answer, ek_loop_date(c->loop), head_only, out) != 0)
+        ek_connection_answered(c, 1);
+    else if (answer->file >= 0 && !head_only)
+        ek_download_start(c, answer);
+    else
+        ek_connection_answered(c, answer->close);
 }
 
 /*
@@ -94,7 +96,7 @@ static void send_content(ek_connection *c, const ek_head *head, const ekmotp_ver
 
 /* ---- requests ---- */
 
-void ek_exchange_drop(ek_connection *c)
+static void drop_waiting(ek_connection *c)
 {
     ek_waiting *w = c->waiting;
 
@@ -104,6 +106,12 @@ void ek_exchange_drop(ek_connection *c)
     ekmotp_verdict_clear(&w->verdict);
     evbuffer_free(w->body);
     free(w);
+}
+
+void ek_exchange_drop(ek_connection *c)
+{
+    drop_waiting(c);
+    ek_download_drop(c);
 }
 
 /* Keeps a verified request while its body comes in; takes the verdict. bytes is its head. */
@@ -293,7 +301,7 @@ static int run_body(ek_connection *c, struct evbuffer *in)
         send_bad(c, &w->head, 400, &w->verdict, why);
         break;
     }
-    ek_exchange_drop(c);
+    drop_waiting(c);
     return 1;
 }
 
@@ -325,6 +333,9 @@ void ek_exchange_run(ek_connection *c)
             break;
         case EK_PHASE_BODY:
             more = run_body(c, in);
+            break;
+        case EK_PHASE_FILE:
+            ek_download_continue(c);
             break;
         case EK_PHASE_LINGER:
             evbuffer_drain(in, evbuffer_get_length(in));

@@ -334,7 +334,8 @@ int ek_server_check(const ek_config *config, ekmotp_error *err)
 
 static void check_files(const ek_config *config)
 {
-    unsigned long wanted = (unsigned long)config->connections + SPARE_FILES;
+    unsigned long each = config->static_folder ? 2 : 1; /* its socket, and a file that is being sent */
+    unsigned long wanted = each * config->connections + SPARE_FILES;
     unsigned long granted = ek_process_allow_files(wanted);
 
     if (granted < wanted)

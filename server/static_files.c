@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PATH_SIZE 1024
+#define RETRY_AFTER 5 /* seconds, where the system has no descriptor to spare */
 
 /* openat2(2), which glibc does not wrap: the kernel itself keeps the path below the folder. */
 static int open_below(int folder, const char *path, int flags)
@@ -106,36 +107,20 @@ static const char *type_of(const char *path)
     return "application/octet-stream";
 }
 
-/* Reads a file into memory: a mapped one that is cut short meanwhile would kill the server. */
-static struct evbuffer *read_file(int fd, size_t size)
-{
-    struct evbuffer *body = evbuffer_new();
-
-    while (body && evbuffer_get_length(body) < size) {
-        int n = evbuffer_read(body, fd, (int)(size - evbuffer_get_length(body)));
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            evbuffer_free(body);
-            return NULL;
-        }
-    }
-    return body;
-}
-
-/* A regular file below the folder, or its index.html; -1 if there is none. */
+/* A regular file below the folder, or its index.html; -1 and errno if there is none. */
 static int open_file(int folder, char path[PATH_SIZE], struct stat *st)
 {
     size_t len = strlen(path);
     int fd = -1;
 
+    errno = ENOENT;
     if (len > 0 && path[len - 1] != '/')
         fd = open_below(folder, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     else if (len + sizeof("index.html") <= PATH_SIZE)
         fd = open_below(folder, strcat(path, "index.html"), O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_size > EK_STATIC_MAX)) {
+    if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISREG(st->st_mode))) {
         close(fd);
+        errno = ENOENT;
         return -1;
     }
     return fd;
@@ -147,16 +132,20 @@ void ek_static_answer(int folder, ek_slice path, ek_answer *answer)
     struct stat st;
     int fd = -1;
 
-    if (decode(path, decoded) == 0)
-        fd = open_file(folder, decoded, &st);
-    if (fd < 0) {
+    if (decode(path, decoded) != 0) {
         ek_answer_init(answer, 404);
+        return;
+    }
+    fd = open_file(folder, decoded, &st);
+    if (fd < 0) {
+        int busy = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+
+        ek_answer_init(answer, busy ? 503 : 404);
+        answer->retry_after = busy ? RETRY_AFTER : 0;
         return;
     }
     ek_answer_init(answer, 200);
     answer->type = type_of(decoded);
-    answer->body = read_file(fd, (size_t)st.st_size);
-    if (!answer->body)
-        ek_answer_init(answer, 500);
-    close(fd);
+    answer->file = fd;
+    answer->file_size = (uint64_t)st.st_size;
 }

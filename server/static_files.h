@@ -9,7 +9,6 @@
 #include <ekmotp/error.h>
 
 #define EK_STATIC_PREFIX "/static/"
-#define EK_STATIC_MAX 16777216 /* bytes of the largest file that is served */
 
 /* Opens the folder; its descriptor to *fd. EKMOTP_E_IO, also where the kernel has no openat2(2). */
 int ek_static_open(const char *folder, int *fd, ekmotp_error *err) __attribute__((warn_unused_result));
@@ -17,7 +16,7 @@ int ek_static_open(const char *folder, int *fd, ekmotp_error *err) __attribute__
 /*
  * Fills the answer with the file that a path (as sent, EK_STATIC_PREFIX cut off) names. No symbolic link is
  * followed, no name that begins with a dot is given out, a folder gives its index.html. 404 for everything
- * that is not there for any reason.
+ * that is not there for any reason, 503 where the server is out of descriptors.
  */
 void ek_static_answer(int folder, ek_slice path, ek_answer *answer);
 
