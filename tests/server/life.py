@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import threading
 import time
 
@@ -103,15 +104,18 @@ def test_directory_change_within_a_second():
         while True:
             n += 1
             if c.request(authorization=c.proof(directory, n)).status == status:
+                seconds.append(time.monotonic() - start)
                 return
-            check(time.monotonic() - start < 1, "%s is not seen within a second" % command)
+            check(time.monotonic() - start < 10, "%s is not seen" % command)
             time.sleep(0.02)
 
     n = 1
+    seconds = []
     for _ in range(3):
         follows("disable", "alice", status=401)
         follows("enable", "alice", status=200)
     follows("remove", "alice", status=401)
+    check(statistics.median(seconds) < 1, "changes are seen within", seconds)
     d = Tls(server.port)
     same("others", d.request(authorization=d.proof(directory, 1, "bob")).status, 200)
     server.stop()
