@@ -19,7 +19,7 @@ library_path=$top_build/p11/.libs:$library_path
 nginx_environment=("LD_LIBRARY_PATH=$library_path")
 # A module that was built with AddressSanitizer, which nginx itself is not.
 asan=$(ldd "$module" | sed -n 's/.*libasan.* => \([^ ]*\) .*/\1/p')
-[ -z "$asan" ] || nginx_environment+=("LD_PRELOAD=$asan" ASAN_OPTIONS=detect_leaks=0)
+[ -z "$asan" ] || nginx_environment+=("LD_PRELOAD=$asan" "ASAN_OPTIONS=detect_leaks=0:${nginx_asan_options-}")
 
 # nginx_conf HTTP-BLOCK: writes $nginx_dir/nginx.conf; certificates are in $tmp.
 nginx_conf()
