@@ -65,4 +65,9 @@ int tls_end_is_resumed(const tls_end *end);
 /* A channel on an end, by its stack's adapter. */
 ekmotp_channel *tls_end_channel(tls_end *end);
 
+/* Each stack on each side. */
+#define EACH_PAIR(c, s)                                                                                      \
+    for (tls_stack c = TLS_GNUTLS; c <= TLS_OPENSSL; c++)                                                    \
+        for (tls_stack s = TLS_GNUTLS; s <= TLS_OPENSSL; s++)
+
 #endif
