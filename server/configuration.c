@@ -92,6 +92,8 @@ static const ek_setting settings[] = {
      0, 0, 0},
     {"log", "format", "log-format", KIND_FORMAT, AT(log_format), "FORMAT", "logfmt or json (logfmt)", 0, 0,
      0},
+    {"log", "refusals", "log-refusals", KIND_NUMBER, AT(log_refusals), "N",
+     "lines a second about peers that are refused; 0: any number (20)", 0, 1000000, 20},
     {"admin", "listen", "admin-listen", KIND_LIST, AT(admin_listen), "ADDR:PORT",
      "plain HTTP for /metrics and /healthz; loopback only; may be repeated", 0, 0, 0},
     {"admin", "remote", "admin-remote", KIND_YES, AT(admin_remote), NULL,

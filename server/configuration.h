@@ -54,6 +54,7 @@ typedef struct ek_config {
     /* [log] */
     ek_log_level log_level;
     ek_log_format log_format;
+    unsigned log_refusals; /* lines a second; 0: any number */
     /* [admin] */
     ek_list admin_listen;
     int admin_remote;

@@ -49,10 +49,18 @@ void ek_connection_enter(ek_connection *c, ek_phase phase, unsigned seconds)
     c->deadline = ek_loop_now() + (uint64_t)seconds * 1000;
 }
 
+/* 1 if a line of this level, about one who was not let in, may be written. */
+static int may_log(const ek_connection *c, ek_log_level level, unsigned about)
+{
+    return ek_log_enabled(level) && ek_quota_take(c->loop->shared->quota, about, ek_loop_now());
+}
+
 static void log_limit(ek_connection *c, const char *limit)
 {
     ek_log_line line;
 
+    if (!may_log(c, EK_LOG_WARNING, EK_QUOTA_CONNECTION))
+        return;
     ek_log_begin(&line, EK_LOG_WARNING, "connection-refused");
     ek_log_string(&line, "peer", c->peer);
     ek_log_string(&line, "limit", limit);
@@ -85,6 +93,8 @@ static void log_handshake_failure(const ek_connection *c, const char *reason)
 {
     ek_log_line line;
 
+    if (!may_log(c, EK_LOG_INFO, EK_QUOTA_HANDSHAKE))
+        return;
     ek_log_begin(&line, EK_LOG_INFO, "handshake-failed");
     ek_log_string(&line, "peer", c->peer);
     ek_log_number(&line, "connection", c->serial);
@@ -283,25 +293,33 @@ static int deadline_of(const ek_connection *c)
     }
 }
 
-void ek_connection_sweep(ek_connection *c, uint64_t now)
+static void log_deadline(const ek_connection *c, int missed)
 {
     static const char *const names[] = {"handshake", "header", "body", "send", "idle", "token"};
+    ek_log_level level = missed == EK_DEADLINE_IDLE ? EK_LOG_DEBUG : EK_LOG_INFO;
+    ek_log_line line;
+
+    if (!may_log(c, level, EK_QUOTA_DEADLINE))
+        return;
+    ek_log_begin(&line, level, "deadline");
+    ek_log_string(&line, "peer", c->peer);
+    ek_log_number(&line, "connection", c->serial);
+    ek_log_string(&line, "limit", names[missed]);
+    ek_log_end(&line);
+}
+
+void ek_connection_sweep(ek_connection *c, uint64_t now)
+{
     int missed;
 
     if (now < c->deadline)
         return;
     missed = deadline_of(c);
     if (missed >= 0) {
-        ek_log_line line;
-
         ek_count(&c->loop->counts.missed[missed]);
         if (c->phase == EK_PHASE_HANDSHAKE)
             ek_count(&c->loop->counts.handshakes_failed);
-        ek_log_begin(&line, missed == EK_DEADLINE_IDLE ? EK_LOG_DEBUG : EK_LOG_INFO, "deadline");
-        ek_log_string(&line, "peer", c->peer);
-        ek_log_number(&line, "connection", c->serial);
-        ek_log_string(&line, "limit", names[missed]);
-        ek_log_end(&line);
+        log_deadline(c, missed);
     }
     if (missed == EK_DEADLINE_IDLE)
         ek_connection_finish(c); /* with a close_notify */

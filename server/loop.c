@@ -108,6 +108,8 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     ek_count(&loop->counts.sweeps);
+    if (loop->index == 0)
+        ek_quota_tell(loop->shared->quota, now);
     for (ek_connection *c = loop->connections; c; c = next) {
         next = c->next;
         ek_connection_sweep(c, now);

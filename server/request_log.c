@@ -44,9 +44,12 @@ static void log_target(ek_log_line *line, const ek_head *head)
 void ek_request_log(const ek_connection *c, const ek_head *head, int status, const ekmotp_verdict *verdict,
                     const char *why)
 {
+    int accepted = verdict && verdict->status == EKMOTP_VERDICT_ACCEPTED;
+    unsigned about = verdict ? (unsigned)verdict->reason : EK_QUOTA_BAD_REQUEST;
     ek_log_line line;
 
-    if (!ek_log_enabled(level_of(status, verdict)))
+    if (!ek_log_enabled(level_of(status, verdict)) ||
+        (!accepted && !ek_quota_take(c->loop->shared->quota, about, ek_loop_now())))
         return;
     ek_log_begin(&line, level_of(status, verdict), "request");
     ek_log_string(&line, "peer", c->peer);

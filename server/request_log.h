@@ -6,7 +6,8 @@
 #include "server/connection.h"
 
 /*
- * head is NULL where it was not understood, verdict where there is none, why where the verdict says all.
+ * A refusal counts against the quota. head is NULL where it was not understood, verdict where there is none,
+ * why where the verdict says all.
  */
 void ek_request_log(const ek_connection *c, const ek_head *head, int status, const ekmotp_verdict *verdict,
                     const char *why);

@@ -111,6 +111,9 @@ static int make_shared(server *s, ekmotp_error *err)
     s->shared.limits = ek_limits_new(config->connections, config->connections_per_address);
     if (!s->shared.limits)
         return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory for %u connections", config->connections);
+    s->shared.quota = ek_quota_new(config->log_refusals, ek_loop_now());
+    if (!s->shared.quota)
+        return ekmotp_error_set(err, EKMOTP_E_NOMEM, "out of memory");
     return ek_derive_new(config->token_threads, &s->shared.derive, err);
 }
 
@@ -297,6 +300,8 @@ static void tear_down(server *s)
     for (size_t i = 0; i < s->loop_count; i++)
         ek_loop_join(s->loops[i]);
     ek_derive_free(&s->shared.derive);
+    if (s->shared.quota)
+        ek_quota_tell(s->shared.quota, UINT64_MAX); /* the last second's */
     if (s->clients)
         ek_clients_stop(s->clients);
     for (size_t i = 0; i < s->loop_count; i++)
@@ -310,6 +315,7 @@ static void tear_down(server *s)
     free_event(s->drain);
     free_event(s->watchdog);
     ek_limits_free(&s->shared.limits);
+    ek_quota_free(&s->shared.quota);
     ek_content_free(&s->content);
     ekmotp_verifier_free(&s->verifier);
     SSL_CTX_free(s->tls);

@@ -6,6 +6,7 @@
 #include "server/configuration.h"
 #include "server/head.h"
 #include "server/limits.h"
+#include "server/quota.h"
 
 #include <ekmotp/verifier.h>
 
@@ -17,6 +18,7 @@ typedef struct ek_shared {
     const ek_config *config;
     const ekmotp_verifier *verifier;
     ek_limits *limits;
+    ek_quota *quota;          /* of the log, for those who are refused */
     struct ek_derive *derive; /* runs what a slow key takes; NULL: slow keys block their loop */
     const struct ek_content *content;
     /* Decides about a request. ek_authenticate (authenticate.h), or what a benchmark compares it with. */
