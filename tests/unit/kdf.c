@@ -76,6 +76,37 @@ START_TEST(hmac_rfc4231)
 }
 END_TEST
 
+/* Several messages under one key are what each of them is alone, and a wrong key makes others. */
+START_TEST(hmac_of_several_messages)
+{
+    static const uint8_t bytes[3][20] = {"first", "second, longer", ""};
+    static const size_t lens[3] = {5, 20, 1};
+    uint8_t key[32] = {7}, macs[3][EKMOTP_HASH_MAX_SIZE], alone[EKMOTP_HASH_MAX_SIZE];
+    ekmotp_mac_message messages[3];
+
+    for (int s = 0; s < 2; s++) {
+        for (int h = 0; h < 3; h++) {
+            ekmotp_hash hash = (ekmotp_hash)(EKMOTP_HASH_SHA256 + h);
+
+            for (size_t i = 0; i < 3; i++)
+                messages[i] = (ekmotp_mac_message){bytes[i], lens[i], macs[i]};
+            ck_assert_int_eq(stack(s)->hmac(hash, key, sizeof(key), messages, 3), 0);
+            for (size_t i = 0; i < 3; i++) {
+                ck_assert_int_eq(
+                    ekmotp_crypto_hmac(stack(1 - s), hash, key, sizeof(key), bytes[i], lens[i], alone), 0);
+                ck_assert_mem_eq(macs[i], alone, ekmotp_hash_size(hash));
+                key[0] ^= 1;
+                ck_assert_int_eq(
+                    ekmotp_crypto_hmac(stack(s), hash, key, sizeof(key), bytes[i], lens[i], alone), 0);
+                ck_assert_mem_ne(macs[i], alone, ekmotp_hash_size(hash));
+                key[0] ^= 1;
+            }
+        }
+        ck_assert_int_ne(stack(s)->hmac((ekmotp_hash)99, key, sizeof(key), messages, 3), 0);
+    }
+}
+END_TEST
+
 START_TEST(key_lengths)
 {
     uint8_t bytes[65] = {0};
@@ -253,4 +284,5 @@ START_TEST(gcm_on_both_stacks)
 }
 END_TEST
 
-UNIT_MAIN("kdf", hmac_rfc4231, key_lengths, kdf_nist, kdf_openssl, kdf_refuses, gcm_on_both_stacks)
+UNIT_MAIN("kdf", hmac_rfc4231, hmac_of_several_messages, key_lengths, kdf_nist, kdf_openssl, kdf_refuses,
+          gcm_on_both_stacks)
