@@ -35,6 +35,7 @@ static load_settings set;
 static atomic_ullong answered, refused, failed, retried;
 static atomic_uint sample_count;
 static uint32_t samples[SAMPLES_MAX]; /* microseconds */
+static volatile sig_atomic_t stopped; /* SIGTERM: the time is over */
 
 typedef struct connection {
     int fd;
@@ -217,7 +218,7 @@ static void run_kept(uint64_t end)
             busy++;
     }
     while (busy > 0 && now_us() < end + 5000000) {
-        int n = epoll_wait(ep, events, 64, 100), over = now_us() >= end;
+        int n = epoll_wait(ep, events, 64, 100), over = stopped || now_us() >= end;
 
         for (int i = 0; i < n; i++) {
             connection *c = events[i].data.ptr;
@@ -240,7 +241,7 @@ static void run_fresh(uint64_t end)
 {
     connection c;
 
-    while (now_us() < end) {
+    while (!stopped && now_us() < end) {
         int rc = open_connection(&c) == 0 && send_request(&c) == 0 ? 0 : -1;
 
         while (rc == 0)
@@ -249,6 +250,12 @@ static void run_fresh(uint64_t end)
             failed++;
         close_connection(&c);
     }
+}
+
+static void stop(int number)
+{
+    (void)number;
+    stopped = 1;
 }
 
 static void *run(void *arg)
@@ -292,6 +299,7 @@ int main(int argc, char **argv)
 
     load_settings_read(&set, argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, stop);
     began = now_us();
     end = began + (uint64_t)(set.seconds * 1e6);
     for (int i = 0; i < set.threads; i++)

@@ -27,7 +27,7 @@ nginx_conf()
     mkdir -p "$nginx_dir/logs" "$nginx_dir/www"
     cat >"$nginx_dir/nginx.conf" <<EOF
 load_module $module;
-env SOFTHSM2_CONF;
+env SOFTHSM2_CONF; env LD_LIBRARY_PATH; env LD_PRELOAD; env ASAN_OPTIONS;
 worker_processes ${nginx_workers:-2};
 pid $nginx_dir/nginx.pid;
 error_log $nginx_dir/error.log info;
