@@ -238,6 +238,20 @@ static int create_file(ekmotp_directory *d, ekmotp_error *err)
     return 0;
 }
 
+/* An empty file that was there is made a directory only where it can be made private. */
+static int make_private(const ekmotp_directory *d, const struct stat *st, ekmotp_error *err)
+{
+    if (st->st_uid != geteuid())
+        return ekmotp_error_set(err, EKMOTP_E_IO,
+                                "%s: is empty and belongs to another user (uid %lu), who could read what comes "
+                                "into it; remove it, or make the directory as that user",
+                                d->path, (unsigned long)st->st_uid);
+    if ((st->st_mode & 07777) != 0600 && chmod(d->file, 0600) != 0)
+        return ekmotp_error_set(err, EKMOTP_E_IO, "%s: cannot be given mode 0600: %s", d->path,
+                                strerror(errno));
+    return 0;
+}
+
 /* A connection that trusts nothing in the file and is not fooled by it. */
 static int connect_file(ekmotp_directory *d, ekmotp_error *err)
 {
@@ -291,6 +305,8 @@ int ek_store_open(ekmotp_directory *d, unsigned *created, ekmotp_error *err)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: %s", d->path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: is not a file", d->path);
+    if (st.st_size == 0 && !d->read_only && (rc = make_private(d, &st, err)) != 0)
+        return rc;
     d->dev = st.st_dev;
     d->ino = st.st_ino;
     d->epoch++;

@@ -33,6 +33,26 @@ json 'o["keys"] == [{"role": "current", "source": "wrapped", "length": 64, "not_
 json "o['note'] == 'Bob, who says \"hi\"'"
 same "key bytes" "$(stat -c %s "$tmp/bob.key")" 64
 
+# ---- an empty file that was there becomes private, or is refused ----
+(umask 022 && : >"$tmp/empty.db")
+mode "$tmp/empty.db" 644
+on "$tmp/empty.db" good add alice --out "$tmp/empty.key"
+err 'made the directory'
+mode "$tmp/empty.db" 600
+: >"$tmp/others.db"
+if [ "$(id -u)" -eq 0 ]; then
+    chown nobody "$tmp/others.db"
+    chmod 600 "$tmp/others.db"
+    on "$tmp/others.db" bad 1 'is empty and belongs to another user' add alice --out "$tmp/others.key"
+    [ ! -s "$tmp/others.db" ] || die "a directory in another user's file"
+    [ ! -e "$tmp/others.key" ] || die "a key was handed over for a client that was not added"
+fi
+chmod 640 "$db" # one that is in use keeps what its owner gave it
+good add shared --out "$tmp/shared.key"
+mode "$db" 640
+chmod 600 "$db"
+good remove shared
+
 # ---- add: what it refuses ----
 bad 1 'client alice is there already' add alice --out "$tmp/again.key"
 [ ! -e "$tmp/again.key" ] || die "a key was handed over for a client that was not added"
