@@ -30,18 +30,28 @@ static int fail(reader *r, const char *message)
     return 0;
 }
 
-/* fgets for libinih that counts lines and refuses what libinih would read in a way of its own. */
+/* A line, as fgets reads it, but its length too: a NUL byte hides nothing. 0 at the end. */
+static size_t get_line(char *to, size_t size, FILE *file)
+{
+    size_t len = 0;
+    int c = 0;
+
+    while (len + 1 < size && c != '\n' && (c = getc(file)) != EOF)
+        to[len++] = (char)c;
+    to[len] = '\0';
+    return len;
+}
+
+/* get_line for libinih that counts lines and refuses what libinih would read in a way of its own. */
 static char *read_line(char *to, int size, void *stream)
 {
     reader *r = stream;
     size_t len;
 
-    if (r->rc != 0 || !fgets(to, size, r->file))
+    if (r->rc != 0 || (len = get_line(to, (size_t)size, r->file)) == 0)
         return NULL;
     r->line++;
-    len = strlen(to);
-    /* fgets does not say how much it read: what a NUL byte hides must not be passed over. */
-    if (len == 0 || (to[len - 1] != '\n' && len < (size_t)size - 1 && !feof(r->file))) {
+    if (strlen(to) < len) {
         fail(r, "the line holds a NUL byte; is this UTF-16?");
         return NULL;
     }

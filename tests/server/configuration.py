@@ -131,6 +131,8 @@ def test_wrong_files():
     check(done.returncode == 2 and "is not loopback" in done.stderr, done.stderr)
     wrong(RIGHT + "\0[nothing]\n", RIGHT.count("\n") + 1, "NUL byte")
     wrong(RIGHT + "[auth]\nrealm\0 = two\n", RIGHT.count("\n") + 2, "NUL byte")
+    for last in ("realm = two\0", "realm = t\0wo", "\0", "#\0", "\0\0realm = two"):  # without an end of line
+        wrong(RIGHT + "[auth]\n" + last, RIGHT.count("\n") + 2, "NUL byte")
     for setting in ("static = " + path("nowhere"), "handler = /x=" + path("nowhere.so"), "handler = x", "handler = /=a",
                     "handler = /x=" + path("not.pem")):
         done = serve("--check-config", "--config", write(RIGHT + "[content]\n" + setting + "\n"))
