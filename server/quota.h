@@ -20,7 +20,8 @@ enum {
 
 typedef struct ek_quota ek_quota;
 
-/* NULL: out of memory. Lines per second, ten times as many at once; 0: any number. now as of ek_loop_now(). */
+/* NULL: out of memory. Lines per second, ten times as many at once; 0: any number. now as of ek_loop_now().
+ */
 ek_quota *ek_quota_new(unsigned per_second, uint64_t now);
 void ek_quota_free(ek_quota **quota);
 

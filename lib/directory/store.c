@@ -242,10 +242,11 @@ static int create_file(ekmotp_directory *d, ekmotp_error *err)
 static int make_private(const ekmotp_directory *d, const struct stat *st, ekmotp_error *err)
 {
     if (st->st_uid != geteuid())
-        return ekmotp_error_set(err, EKMOTP_E_IO,
-                                "%s: is empty and belongs to another user (uid %lu), who could read what comes "
-                                "into it; remove it, or make the directory as that user",
-                                d->path, (unsigned long)st->st_uid);
+        return ekmotp_error_set(
+            err, EKMOTP_E_IO,
+            "%s: is empty and belongs to another user (uid %lu), who could read what comes "
+            "into it; remove it, or make the directory as that user",
+            d->path, (unsigned long)st->st_uid);
     if ((st->st_mode & 07777) != 0600 && chmod(d->file, 0600) != 0)
         return ekmotp_error_set(err, EKMOTP_E_IO, "%s: cannot be given mode 0600: %s", d->path,
                                 strerror(errno));
