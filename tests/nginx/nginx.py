@@ -24,7 +24,7 @@ http {
     uwsgi_temp_path %(folder)s/uwsgi; scgi_temp_path %(folder)s/scgi;
     ssl_certificate %(cert)s; ssl_certificate_key %(key)s; ssl_protocols TLSv1.2 TLSv1.3;
     server {
-        listen 127.0.0.1:%(port)d ssl;
+        listen 127.0.0.1:%(port)d ssl http2;
         ekmotp on; ekmotp_directory %(directory)s; ekmotp_profile %(profiles)s;
         default_type text/plain;
         location / { return 200 'ok'; }
@@ -34,12 +34,12 @@ http {
 
 
 class Nginx(harness.Server):
-    def __init__(self, directory, profiles):
+    def __init__(self, directory, profiles, cert=None):
         if not os.path.exists(MODULE):
             harness.skip("the nginx module was not built (nginx-dev)")
         self.directory, self.folder = directory, path("nginx%d" % harness.Server.count)
         os.mkdir(self.folder)
-        pem = harness.certificate()
+        pem = cert or harness.certificate()
         # nginx cannot choose a port: it is handed a listening socket, as by an older nginx that it replaces.
         listener = socket.create_server(("127.0.0.1", 0), backlog=511)
         self.port = listener.getsockname()[1]
