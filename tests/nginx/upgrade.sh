@@ -23,7 +23,10 @@ cp "$(command -v nginx)" "$tmp/nginx"
 env "${nginx_environment[@]}" "$tmp/nginx" -p "$tmp/" -c "$tmp/nginx.conf" -e "$tmp/error.log"
 end_nginx()
 {
-    pkill -QUIT -f "^nginx: master process $tmp/nginx " || :
+    local file
+    for file in "$tmp"/nginx.pid*; do
+        [ ! -s "$file" ] || kill -TERM "$(cat "$file")" || :
+    done
 }
 at_exit end_nginx
 has_pid()
