@@ -23,10 +23,9 @@ cp "$(command -v nginx)" "$tmp/nginx"
 env "${nginx_environment[@]}" "$tmp/nginx" -p "$tmp/" -c "$tmp/nginx.conf" -e "$tmp/error.log"
 end_nginx()
 {
-    local file
-    for file in "$tmp"/nginx.pid*; do
-        [ ! -s "$file" ] || kill -TERM "$(cat "$file")" || :
-    done
+    local pids
+    mapfile -t pids < <(cat "$tmp"/nginx.pid* 2>/dev/null)
+    [ "${#pids[@]}" -eq 0 ] || kill -TERM "${pids[@]}"
 }
 at_exit end_nginx
 has_pid()
