@@ -7,22 +7,24 @@ set -u -o pipefail
 cd "$(dirname "$0")/.." || exit 1
 export LC_ALL=C
 
-steps="packages build test sanitize matrix install distcheck lint fuzz"
+steps="packages build test sanitize flavour matrix install distcheck lint fuzz"
 usage()
 {
     cat <<'END'
 usage: ./dev check [--list] [STEP...]
 
-Runs the steps that are named, or all of them, in this order:
+Runs the steps that are named, or all of them but the last, in this order:
   packages   installs what packages.txt names and this system lacks
   build      builds in build/plain, warnings are errors
   test       make check, a line per test; the log of each failed test is shown
   sanitize   the same in build/asan, with AddressSanitizer and UndefinedBehaviorSanitizer
+  flavour    the client's tests with ekmotp on libcurl's OpenSSL flavour, in build/openssl
   matrix     ./dev matrix: every TLS stack against every other, with the cells' negative twins
   install    make install into a scratch folder: files, symbols, a program that uses the libraries
   distcheck  make distcheck: the tarball builds, installs and uninstalls cleanly (its tests ran above)
   lint       ./dev lint
   fuzz       each libFuzzer target for 60 s (EKMOTP_FUZZ_SECONDS)
+  release    ./dev matrix --release trixie: build, tests and matrix in a fresh Debian 13; root only
 Ends with a verdict and exits 0 only if nothing failed.
 END
 }
@@ -33,10 +35,10 @@ case ${1-} in
 esac
 chosen=${*:-$steps}
 for step in $chosen; do
-    case " $steps " in
+    case " $steps release " in
         *" $step "*) ;;
         *)
-            echo "check.sh: there is no step '$step'; the steps are: $steps" >&2
+            echo "check.sh: there is no step '$step'; the steps are: $steps release" >&2
             exit 2
             ;;
     esac
@@ -80,10 +82,11 @@ once()
     fi
 }
 
-# run_tests NAME FOLDER: make check with a line per test, then the counts and the logs of what failed.
+# run_tests NAME FOLDER [OPTION...]: make check with a line per test, then the counts and the logs of what failed.
 run_tests()
 {
     local name=$1 dir=$2 log=$logs/$1.log start=$SECONDS count what n
+    shift 2
     [ -f "$dir/Makefile" ] || {
         bad "$name: not built"
         return
@@ -96,7 +99,7 @@ run_tests()
         return
     fi
     # A test waits for processes more than it computes: a few more jobs than cores.
-    make -C "$dir" -k -j"$((jobs + 2))" check AM_COLOR_TESTS=no >"$log" 2>&1 &
+    make -C "$dir" -k -j"$((jobs + 2))" check AM_COLOR_TESTS=no "$@" >"$log" 2>&1 &
     local make_pid=$!
     tail -n +1 -f --pid="$make_pid" "$log" 2>/dev/null |
         awk '/^(PASS|FAIL|SKIP|ERROR|XFAIL|XPASS): / { n++; printf "   %3d %s\n", n, $0; fflush() }'
@@ -160,14 +163,29 @@ step_sanitize()
     fi
 }
 
+# Some systems have the other flavour of libcurl only.
+step_flavour()
+{
+    if tests/lib/build.sh openssl; then
+        run_tests flavour build/openssl TESTS="$(printf '%s ' tests/client/*.sh | sed 's#tests/client/common.sh ##')"
+    else
+        echo "   skipped: no libcurl of the OpenSSL flavour to build on"
+        skipped=$((skipped + 1))
+    fi
+}
+
 step_matrix()
 {
     local log=$logs/matrix.log start=$SECONDS rc=0
-    tests/interop/matrix.sh --build build/plain >"$log" 2>&1 || rc=$?
+    mkdir -p build/out
+    cp docs/interop.md build/out/interop.md
+    tests/interop/matrix.sh --build build/plain --html build/out/interop.html --markdown build/out/interop.md \
+        >"$log" 2>&1 || rc=$?
     grep -E '^matrix: ' "$log" | sed 's/^/   /'
     case $rc in
         0)
-            grep -E ' grey ' "$log" | sed 's/^/   /'
+            # Why cells are grey, and how many.
+            sed -nE 's/^ *[0-9]+\/[0-9]+ grey +[^ ]+ [0-9.]+ s (.*)/\1/p' "$log" | sort | uniq -c
             printf '   ok (%d s)\n' "$((SECONDS - start))"
             good
             ;;
@@ -177,6 +195,23 @@ step_matrix()
             bad matrix
             ;;
     esac
+}
+
+step_release()
+{
+    local log=$logs/release.log start=$SECONDS rc=0
+    tests/interop/release.sh trixie ./dev check packages build test flavour matrix >"$log" 2>&1 || rc=$?
+    if [ "$rc" -eq 99 ]; then
+        echo "   skipped: $(grep '^release.sh: ' "$log" | tail -n 1)"
+        skipped=$((skipped + 1))
+    elif [ "$rc" -eq 0 ]; then
+        grep -E '^(matrix|VERDICT): |^[0-9]+ passed' "$log" | sed 's/^/   /'
+        printf '   ok (%d s)\n' "$((SECONDS - start))"
+        good
+    else
+        end_of "$log" 100
+        bad release
+    fi
 }
 
 step_install()

@@ -25,13 +25,19 @@ static void must(int ok, const char *what, const char *why)
 /* What any GnuTLS client does; ekmotp needs nothing of it. */
 static void connect_tls(const char *host, const char *port, const char *ca_file)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *address = NULL;
-    int fd, rc;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *addresses = NULL;
+    int fd = -1, rc;
 
-    must(getaddrinfo(host, port, &hints, &address) == 0, host, "no such host or port");
-    fd = socket(address->ai_family, SOCK_STREAM, 0);
-    must(connect(fd, address->ai_addr, address->ai_addrlen) == 0, host, "does not answer");
-    freeaddrinfo(address);
+    must(getaddrinfo(host, port, &hints, &addresses) == 0, host, "no such host or port");
+    for (const struct addrinfo *at = addresses; at && fd < 0; at = at->ai_next) {
+        fd = socket(at->ai_family, SOCK_STREAM, 0);
+        if (fd >= 0 && connect(fd, at->ai_addr, at->ai_addrlen) != 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(addresses);
+    must(fd >= 0, host, "does not answer");
     gnutls_certificate_allocate_credentials(&trust);
     must(gnutls_certificate_set_x509_trust_file(trust, ca_file, GNUTLS_X509_FMT_PEM) > 0, ca_file,
          "no certificate");

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # release.sh RELEASE COMMAND...: runs a command over a copy of these sources in a fresh minimal Debian root of
-# another release (bookworm, trixie). The bare root is made by debootstrap once and kept in build/roots; what runs
+# another release (bookworm, trixie); its exit status, or 99 where that cannot be done here. The bare root is made by debootstrap once and kept in build/roots; what runs
 # in it starts from a copy. Needs root, debootstrap, and a mirror (EKMOTP_MIRROR, http://deb.debian.org/debian).
 set -eu -o pipefail
 src=$(cd "$(dirname "$0")/../.." && pwd)
@@ -22,6 +22,7 @@ command -v unshare >/dev/null || cannot "unshare is not installed (util-linux)"
 if [ "${EKMOTP_RELEASE_INSIDE-}" != 1 ]; then
     command -v debootstrap >/dev/null || EKMOTP_RELEASE_INSIDE=1 apt-get -qq -y install debootstrap >/dev/null ||
         cannot "debootstrap is not installed"
+    unshare --mount --propagation private true 2>/dev/null || cannot "no mount namespace here"
     # In a mount namespace of its own: what is mounted below is gone with the last process, whatever happens.
     EKMOTP_RELEASE_INSIDE=1 exec unshare --mount --propagation private bash "$0" "$release" "$@"
 fi
@@ -41,7 +42,10 @@ root=$roots/run-$release
 rm -rf --one-file-system "$root"
 mkdir -p "$root"
 tar -C "$root" -xpf "$roots/$release.tar"
+# A root that is a mount point: programs in it can make mount namespaces of their own.
+mount --bind "$root" "$root"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+printf '%s\n' "127.0.0.1 localhost" "::1 localhost" >"$root/etc/hosts"
 for file in /etc/apt/apt.conf.d/*; do
     # A proxy, and what else it takes to reach the mirror from here.
     if grep -q '^Acquire' "$file" 2>/dev/null; then
@@ -60,11 +64,11 @@ echo "== Debian $release: $*"
 rc=0
 chroot "$root" /usr/bin/env -i HOME=/tmp PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
     ${http_proxy:+"http_proxy=$http_proxy"} sh -c 'cd /opt/ekmotp && exec "$@"' - "$@" || rc=$?
-# What the command wrote into out/ comes back.
+# What the command wrote into build/out comes back in build/out-RELEASE.
 if [ -d "$root/opt/ekmotp/build/out" ]; then
     mkdir -p "$src/build/out-$release"
     cp -r "$root/opt/ekmotp/build/out/." "$src/build/out-$release/"
 fi
-umount -l "$root/dev" "$root/proc"
+umount --recursive --lazy "$root"
 rm -rf --one-file-system "$root"
 exit "$rc"

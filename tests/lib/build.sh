@@ -6,6 +6,7 @@
 #   asan    with AddressSanitizer and UndefinedBehaviorSanitizer
 #   tsan    with ThreadSanitizer
 #   fuzz    the libFuzzer targets, by clang
+#   openssl ekmotp on libcurl's OpenSSL flavour, whose development package cannot be installed beside the other's
 set -eu -o pipefail
 
 kind=${1:-plain}
@@ -19,6 +20,7 @@ case $kind in
     plain) ;;
     asan) options+=("--enable-sanitizers=address,undefined") flags="-g -O1" ;;
     tsan) options+=(--enable-sanitizers=thread) flags="-g -O1" ;;
+    openssl) options+=(--with-client-tls=openssl) ;;
     fuzz) options+=(--enable-fuzzers "--enable-sanitizers=address,undefined") flags="-g -O1" cc=clang ;;
     *)
         echo "build.sh: no such kind of build: $kind" >&2
@@ -68,9 +70,20 @@ if [ ! -x configure ] || [ -n "$newer" ]; then
     quiet build/autoreconf.log "autoreconf -i" autoreconf -i
 fi
 mkdir -p "$dir"
+targets=()
+if [ "$kind" = openssl ]; then
+    targets=(client/ekmotp)
+    if [ ! -x "$dir/curl/usr/bin/curl-config" ]; then
+        # Its headers and curl-config from the package as it is, the library itself from the system.
+        quiet "$dir/download.log" "libcurl4-openssl-dev" sh -ec 'cd "$1" && apt-get -q download libcurl4-openssl-dev &&
+            dpkg -x libcurl4-openssl-dev_*.deb curl' - "$dir"
+    fi
+    PATH=$dir/curl/usr/bin:$PATH
+    options+=("LIBCURL_CFLAGS=-I$(echo "$dir"/curl/usr/include/*-linux-gnu*)" "LIBCURL_LIBS=-l:libcurl.so.4")
+fi
 cd "$dir"
 # Packages that came since bring parts that configure left out.
 if [ ! -f Makefile ] || [ "$src/configure" -nt Makefile ] || [ "$src/build/packages" -nt Makefile ]; then
     quiet "$dir/configure.log" "configure ($kind)" "$src/configure" "${options[@]}" CC="$cc" CFLAGS="$flags"
 fi
-quiet "$dir/make.log" "make -j$jobs ($kind)" make -j"$jobs"
+quiet "$dir/make.log" "make -j$jobs ($kind)" make -j"$jobs" ${targets[@]+"${targets[@]}"}

@@ -7,10 +7,11 @@
 # (server.pem, server.key) for localhost, 127.0.0.1 and ::1, valid for two days.
 make_certificate()
 {
-    local dir=$1 kind=${2:-ec} newkey
+    local dir=$1 kind=${2:-ec} newkey usage=digitalSignature
     case $kind in
         ec) newkey="-newkey ec -pkeyopt ec_paramgen_curve:P-256" ;;
-        rsa) newkey="-newkey rsa:2048" ;;
+        # NSS takes no RSA key of a server that may not encipher keys.
+        rsa) newkey="-newkey rsa:2048" usage=digitalSignature,keyEncipherment ;;
         ed25519) newkey="-newkey ed25519" ;;
         *) cannot "make_certificate: no such kind: $kind" ;;
     esac
@@ -23,7 +24,7 @@ make_certificate()
         # shellcheck disable=SC2086 # the options are words
         openssl req $newkey -nodes -subj "/CN=localhost" -keyout "$dir/server.key" -out "$dir/server.csr"
         printf '%s\n' "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1" \
-            "basicConstraints=critical,CA:FALSE" "keyUsage=critical,digitalSignature" \
+            "basicConstraints=critical,CA:FALSE" "keyUsage=critical,$usage" \
             "extendedKeyUsage=serverAuth" >"$dir/server.ext"
         openssl x509 -req -in "$dir/server.csr" -CA "$dir/ca.pem" -CAkey "$dir/ca.key" -CAcreateserial \
             -days 2 -extfile "$dir/server.ext" -out "$dir/server.pem"

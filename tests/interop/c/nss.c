@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nss.c: peer.c on NSS: its TLS, its exporter, its HMAC. */
+/* nss.c: client.c and v1.c on NSS: its TLS, its exporter, its HMAC. */
 #include "peer.h"
 
 #include <cert.h>
@@ -8,6 +8,7 @@
 #include <nss.h>
 #include <pk11pub.h>
 #include <ssl.h>
+#include <sslexp.h>
 #include <sslproto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ struct connection {
 };
 
 static PRUint16 version;
+static const char *cipher;
 
 const char *stack_name(void)
 {
@@ -45,15 +47,40 @@ static void trust(const char *ca)
         fail(ca);
 }
 
-void stack_start(const char *ca, const char *wanted)
+void stack_start(const options *o)
 {
     if (NSS_NoDB_Init(NULL) != SECSuccess || NSS_SetDomesticPolicy() != SECSuccess)
         fail("NSS_NoDB_Init");
-    version = strcmp(wanted, "1.2") == 0 ? SSL_LIBRARY_VERSION_TLS_1_2 : SSL_LIBRARY_VERSION_TLS_1_3;
-    trust(ca);
+    version = strcmp(o->tls, "1.2") == 0 ? SSL_LIBRARY_VERSION_TLS_1_2 : SSL_LIBRARY_VERSION_TLS_1_3;
+    cipher = o->cipher;
+    trust(o->ca);
 }
 
-connection *stack_connect(const char *host, unsigned port)
+/* Leaves one kind of cipher suite where one is asked for. */
+static void choose_ciphers(PRFileDesc *fd)
+{
+    const char *wanted = strcmp(cipher, "aes128") == 0   ? "AES_128_GCM"
+                         : strcmp(cipher, "aes256") == 0 ? "AES_256_GCM"
+                                                         : "CHACHA20_POLY1305";
+    SSLCipherSuiteInfo info;
+
+    for (int i = 0; i < SSL_NumImplementedCiphers; i++) {
+        PRUint16 suite = SSL_ImplementedCiphers[i];
+        int tls13 = suite >> 8 == 0x13, on;
+
+        if (SSL_GetCipherSuiteInfo(suite, &info, sizeof(info)) != SECSuccess)
+            fail("cipher suites");
+        on = strstr(info.cipherSuiteName, wanted) && (tls13 || strcmp(info.keaTypeName, "ECDHE") == 0);
+        /* NSS's exporter of TLS 1.2 works for suites with SHA-256 only (its bug 1312976). */
+        if (!cipher[0])
+            on = tls13 || (strcmp(info.keaTypeName, "ECDHE") == 0 && !strstr(info.cipherSuiteName, "SHA384"));
+        if (SSL_CipherPrefSet(fd, suite, on) != SECSuccess)
+            fail(info.cipherSuiteName);
+    }
+}
+
+/* NSS keeps sessions by itself, and resumes what it knows of a peer. */
+connection *stack_connect(const char *host, unsigned port, connection *earlier)
 {
     connection *c = calloc(1, sizeof(*c));
     SSLVersionRange range = {version, version};
@@ -63,18 +90,27 @@ connection *stack_connect(const char *host, unsigned port)
     PR_InitializeNetAddr(PR_IpAddrLoopback, (PRUint16)port, &address);
     if (!c || !tcp || PR_Connect(tcp, &address, PR_SecondsToInterval(10)) != PR_SUCCESS)
         fail("connect");
+    if (!earlier)
+        SSL_ClearSessionCache();
     c->fd = SSL_ImportFD(NULL, tcp);
     if (!c->fd || SSL_OptionSet(c->fd, SSL_SECURITY, PR_TRUE) != SECSuccess ||
         SSL_OptionSet(c->fd, SSL_HANDSHAKE_AS_CLIENT, PR_TRUE) != SECSuccess ||
         SSL_OptionSet(c->fd, SSL_ENABLE_EXTENDED_MASTER_SECRET, PR_TRUE) != SECSuccess ||
+        SSL_OptionSet(c->fd, SSL_ENABLE_SESSION_TICKETS, PR_TRUE) != SECSuccess ||
         SSL_OptionSet(c->fd, SSL_ENABLE_RENEGOTIATION, SSL_RENEGOTIATE_NEVER) != SECSuccess ||
-        /* NSS's exporter of TLS 1.2 works for suites with SHA-256 only (its bug 1312976). */
-        SSL_CipherPrefSet(c->fd, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, PR_FALSE) != SECSuccess ||
-        SSL_CipherPrefSet(c->fd, TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, PR_FALSE) != SECSuccess ||
-        SSL_VersionRangeSet(c->fd, &range) != SECSuccess || SSL_SetURL(c->fd, host) != SECSuccess ||
-        SSL_ResetHandshake(c->fd, PR_FALSE) != SECSuccess || SSL_ForceHandshake(c->fd) != SECSuccess)
+        SSL_VersionRangeSet(c->fd, &range) != SECSuccess || SSL_SetURL(c->fd, host) != SECSuccess)
+        fail("connection");
+    choose_ciphers(c->fd);
+    if (SSL_ResetHandshake(c->fd, PR_FALSE) != SECSuccess || SSL_ForceHandshake(c->fd) != SECSuccess)
         fail("handshake");
     return c;
+}
+
+int stack_connect_early(const char *host, unsigned port, connection *earlier, const void *data, size_t len,
+                        connection **c)
+{
+    (void)host, (void)port, (void)earlier, (void)data, (void)len, (void)c;
+    die("no early data");
 }
 
 void stack_close(connection *c)
@@ -89,6 +125,12 @@ void stack_export(connection *c, const char *label, const uint8_t *context, size
     if (SSL_ExportKeyingMaterial(c->fd, label, (unsigned)strlen(label), PR_TRUE, context,
                                  (unsigned)context_len, out, (unsigned)out_len) != SECSuccess)
         fail("SSL_ExportKeyingMaterial");
+}
+
+void stack_key_update(connection *c)
+{
+    if (SSL_KeyUpdate(c->fd, PR_TRUE) != SECSuccess)
+        fail("SSL_KeyUpdate");
 }
 
 void stack_hmac(int bits, const uint8_t *key, size_t key_len, const uint8_t *data, size_t len, uint8_t *out)

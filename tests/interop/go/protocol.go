@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The header carrier of profile v1 and compat-apikey on Go's crypto/tls, written from docs/protocol.md alone.
+// Options, profile v1's header carrier and compat-apikey on Go's crypto/tls, written from docs/protocol.md alone.
 package main
 
 import (
@@ -35,7 +35,17 @@ type options struct {
 	profile, hash, id string
 	key               []byte
 	config            *tls.Config
+	resume            bool
 }
+
+// Go chooses among the suites of TLS 1.3 itself.
+var tls12Suites = map[string][]uint16{
+	"aes128":   {tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256},
+	"aes256":   {tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384},
+	"chacha20": {tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305},
+}
+
+var groups = map[string][]tls.CurveID{"P-384": {tls.CurveP384}, "X25519MLKEM768": {0x11ec}}
 
 var b64 = base64.RawURLEncoding.Strict()
 
@@ -61,6 +71,11 @@ type channel struct {
 	check, secret []byte
 }
 
+func (c *channel) jwsKey() []byte {
+	return kdf(c.h, c.secret, "ekmotp v1 jws", nil, uint32(8*c.h.size))
+}
+func (c *channel) jweKey() []byte { return kdf(c.h, c.secret, "ekmotp v1 jwe", nil, 256) }
+
 func newChannel(state tls.ConnectionState, o *options) (*channel, error) {
 	h := hashes[o.hash]
 	context := append([]byte{1, h.number}, byte(len(o.id)>>8), byte(len(o.id)))
@@ -85,14 +100,21 @@ func compatKey(state tls.ConnectionState, o *options) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return base64.StdEncoding.EncodeToString(mac(hashes["SHA-256"], o.key, u32(0), ekm, u32(256))), nil
+	derived := mac(hashes["SHA-256"], o.key, u32(0), ekm, u32(256))
+	if o.profile == "compat-apikey-hmac" {
+		derived = mac(hashes["SHA-256"], o.key, ekm)
+	}
+	return base64.StdEncoding.EncodeToString(derived), nil
 }
 
-// The header fields of request n, and the answer's Authentication-Info ("" in compat-apikey).
+// The header fields of request n, and the answer's Authentication-Info ("" in the compat profiles).
 func credentials(state tls.ConnectionState, o *options, n uint64) (map[string]string, string, error) {
-	if o.profile == "compat-apikey" {
+	if strings.HasPrefix(o.profile, "compat-apikey") {
 		key, err := compatKey(state, o)
 		return map[string]string{"client": o.id, "apikey": key}, "", err
+	}
+	if o.profile != "v1" {
+		return bearer(state, o, n)
 	}
 	c, err := newChannel(state, o)
 	if err != nil {
@@ -105,36 +127,36 @@ func credentials(state tls.ConnectionState, o *options, n uint64) (map[string]st
 
 var field = regexp.MustCompile(`^([knpv]) *= *"?([A-Za-z0-9_-]+)"?$`)
 
-// The n of an Authorization field whose proof is right.
-func verify(value string, state tls.ConnectionState, o *options) (uint64, *channel, error) {
+// The n of an Authorization field whose proof is right, and the answer's Authentication-Info.
+func verify(value string, state tls.ConnectionState, o *options) (uint64, string, error) {
 	if !strings.HasPrefix(value, "EKMOTP ") {
-		return 0, nil, errors.New("another scheme")
+		return 0, "", errors.New("another scheme")
 	}
 	found := map[string]string{}
 	for _, part := range strings.Split(value[len("EKMOTP "):], ",") {
 		m := field.FindStringSubmatch(strings.TrimSpace(part))
 		if m == nil || found[m[1]] != "" {
-			return 0, nil, errors.New("malformed")
+			return 0, "", errors.New("malformed")
 		}
 		found[m[1]] = m[2]
 	}
 	c, err := newChannel(state, o)
 	if err != nil {
-		return 0, nil, err
+		return 0, "", err
 	}
 	n, err := strconv.ParseUint(found["n"], 10, 64)
 	if err != nil || n == 0 || strconv.FormatUint(n, 10) != found["n"] {
-		return 0, nil, errors.New("n")
+		return 0, "", errors.New("n")
 	}
 	check, _ := b64.DecodeString(found["v"])
 	proof, _ := b64.DecodeString(found["p"])
 	if found["k"] != b64.EncodeToString([]byte(o.id)) || !hmac.Equal(check, c.check) {
-		return 0, nil, errors.New("another session or client")
+		return 0, "", errors.New("another session or client")
 	}
 	if !hmac.Equal(proof, c.clientProof(n)) {
-		return 0, nil, errors.New("wrong proof")
+		return 0, "", errors.New("wrong proof")
 	}
-	return n, c, nil
+	return n, c.info(n), nil
 }
 
 // The options that client and server share; more adds the program's own.
@@ -144,8 +166,11 @@ func parse(more func()) *options {
 	flag.StringVar(&o.hash, "hash", "SHA-256", "")
 	flag.StringVar(&o.id, "id", "client1", "")
 	key, version := flag.String("client-key", "", ""), flag.String("tls", "", "")
+	cipher, group, event := flag.String("cipher", "", ""), flag.String("groups", "", ""), flag.String("event", "", "")
 	more()
 	flag.Parse()
+	o.config.CipherSuites, o.config.CurvePreferences = tls12Suites[*cipher], groups[*group]
+	o.resume = *event == "resumed"
 	var err error
 	if o.key, err = os.ReadFile(*key); err != nil {
 		log.Fatal(err)

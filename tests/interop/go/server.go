@@ -13,6 +13,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 )
 
@@ -21,7 +22,7 @@ type seenKey struct{}
 var o *options
 
 func check(r *http.Request) (string, error) {
-	if o.profile == "compat-apikey" {
+	if strings.HasPrefix(o.profile, "compat-apikey") {
 		key, err := compatKey(*r.TLS, o)
 		given := r.Header.Get("apikey")
 		if err != nil || r.Header.Get("client") != o.id || subtle.ConstantTimeCompare([]byte(key), []byte(given)) != 1 {
@@ -29,29 +30,34 @@ func check(r *http.Request) (string, error) {
 		}
 		return "", nil
 	}
-	n, channel, err := verify(r.Header.Get("Authorization"), *r.TLS, o)
+	verifier := verifyBearer
+	if o.profile == "v1" {
+		verifier = verify
+	}
+	n, info, err := verifier(r.Header.Get("Authorization"), *r.TLS, o)
 	if err != nil {
 		return "", err
 	}
-	if _, again := r.Context().Value(seenKey{}).(*sync.Map).LoadOrStore(n, true); again {
+	_, again := r.Context().Value(seenKey{}).(*sync.Map).LoadOrStore(n, true)
+	if again && strings.HasPrefix(o.profile, "v1") {
 		return "", errors.New("replay")
 	}
-	return channel.info(n), nil
+	return info, nil
 }
 
 func main() {
 	log.SetFlags(0)
-	var cert, certKey, port, lie *string
+	var cert, certKey, lie, closing, h2 *string
 	o = parse(func() {
 		cert, certKey = flag.String("cert", "", ""), flag.String("cert-key", "", "")
-		port, lie = flag.String("port", "0", ""), flag.String("lie", "", "")
+		lie, closing, h2 = flag.String("lie", "", ""), flag.String("close", "", ""), flag.String("http2", "", "")
 	})
 	pair, err := tls.LoadX509KeyPair(*cert, *certKey)
 	if err != nil {
 		log.Fatal(err)
 	}
 	o.config.Certificates = []tls.Certificate{pair}
-	listener, err := net.Listen("tcp", "127.0.0.1:"+*port)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,7 +65,11 @@ func main() {
 		ConnContext: func(c context.Context, _ net.Conn) context.Context {
 			return context.WithValue(c, seenKey{}, &sync.Map{})
 		},
+		TLSConfig: o.config,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if *closing != "" {
+				w.Header().Set("Connection", "close")
+			}
 			info, err := check(r)
 			if err != nil {
 				fmt.Println("refused", err)
@@ -80,8 +90,10 @@ func main() {
 			fmt.Fprint(w, "ok")
 			fmt.Printf("accepted %x %s%s\n", r.TLS.Version, r.Header.Get("Authorization"), r.Header.Get("apikey"))
 		}),
-		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+	}
+	if *h2 == "" {
+		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}
 	fmt.Println("listening", listener.Addr().(*net.TCPAddr).Port)
-	log.Fatal(server.Serve(tls.NewListener(listener, o.config)))
+	log.Fatal(server.ServeTLS(listener, "", ""))
 }

@@ -159,10 +159,18 @@ function verify(exporter, client, headers, state) {
     return 'p=' + b64url(c.serverProof(n));
 }
 
+// As OpenSSL, and with it Node, names them.
+const CIPHERS = {
+    1.3: { aes128: 'TLS_AES_128_GCM_SHA256', aes256: 'TLS_AES_256_GCM_SHA384',
+        chacha20: 'TLS_CHACHA20_POLY1305_SHA256' },
+    1.2: { aes128: 'ECDHE+AESGCM+AES128', aes256: 'ECDHE+AESGCM+AES256', chacha20: 'ECDHE+CHACHA20' },
+};
+
 // "--name value ..." into { name: value }.
 function options(argv) {
     const o = { hash: 'SHA-256', profile: 'v1', id: 'client1' };
     for (let i = 0; i < argv.length; i += 2) o[argv[i].replace(/^--/, '')] = argv[i + 1];
+    o.ciphers = CIPHERS[o.tls]?.[o.cipher];
     o.tls = o.tls ? 'TLSv' + o.tls : undefined;
     o.client = { key: require('fs').readFileSync(o['client-key']), id: Buffer.from(o.id), hash: o.hash, profile: o.profile };
     return o;

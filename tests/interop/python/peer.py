@@ -16,7 +16,8 @@ class Options:
     """"--name value ..." as attributes."""
 
     def __init__(self, argv):
-        self.hash, self.profile, self.id, self.tls, self.lie = "SHA-256", "v1", "client1", None, None
+        self.hash, self.profile, self.id = "SHA-256", "v1", "client1"
+        self.tls = self.event = self.close = self.lie = None
         for name, value in zip(argv[::2], argv[1::2]):
             setattr(self, name[2:].replace("-", "_"), value)
         with open(self.client_key, "rb") as f:

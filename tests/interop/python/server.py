@@ -33,7 +33,8 @@ def serve(plain):
                 info = peer.verify(o, peer.exporter(connection), fields, seen)
                 if o.lie:
                     info = info[:2] + ("B" if info[2] == "A" else "A") + info[3:]
-                answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s\r\nok" % (
+                answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n%s%s\r\nok" % (
+                    "Connection: close\r\n" if o.close else "",
                     "Authentication-Info: %s\r\n" % info if info else "")
                 say("accepted %s %s" % (connection.get_protocol_version_name(),
                                         fields.get("authorization") or fields.get("apikey")))
@@ -42,12 +43,13 @@ def serve(plain):
                           'WWW-Authenticate: EKMOTP realm="python"\r\n\r\nrefused')
                 say("refused %s" % e)
             connection.sendall(answer.encode())
-            if fields.get("connection") == "close":
+            if o.close or fields.get("connection") == "close":
                 connection.shutdown()
-                plain.close()
                 return
     except (SSL.Error, OSError) as e:
         say("connection ended: %r" % e)
+    finally:
+        plain.close()
 
 
 listener = socket.create_server(("127.0.0.1", int(getattr(o, "port", "0"))))
