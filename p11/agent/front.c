@@ -220,7 +220,7 @@ int ek_front_run(const ek_agent_options *options, int control, int socket)
     if (ek_harden_front() != 0)
         return EXIT_FAILURE;
     if (!options->shared)
-        ek_front_client_add(&f, socket, 1);
+        ek_front_client_add(&f, socket, geteuid());
     loop(&f);
     while (!TAILQ_EMPTY(&f.workers))
         ek_front_worker_end(&f, TAILQ_FIRST(&f.workers), EKMOTP_E_AGENT, "agent: it was stopped");

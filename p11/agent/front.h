@@ -16,7 +16,9 @@
 #include <sys/queue.h>
 
 #define EK_FRONT_CLIENTS_MAX 64
-#define EK_FRONT_GUESTS_MAX 48 /* clients of other users: the owner can always stop the agent */
+#define EK_FRONT_GUESTS_MAX 48  /* clients of other users: the owner can always stop the agent */
+#define EK_FRONT_GUEST_SHARE 12 /* of them, those of one user: no member of the group shuts out the others   \
+                                 */
 #define EK_FRONT_ACCEPT_PAUSE_MS 100
 #define EK_FRONT_HANDLES_MAX 64       /* keys of one client */
 #define EK_FRONT_KEYS_MAX 64          /* keys of all clients */
@@ -97,6 +99,7 @@ typedef struct front_client {
     TAILQ_ENTRY(front_client) link;
     int fd;
     int greeted;
+    uid_t user;
     int own_user; /* the agent's own user; members of the group may not stop it or change tokens */
     int doomed;   /* 1: close once what is to be said was written; 2: close now */
     size_t pending;
@@ -138,7 +141,7 @@ void ek_front_reply_error(front *f, front_request *r, int code, const char *text
 void ek_front_expect(front *f, int64_t deadline); /* have deadlines looked at by then */
 
 /* front_client.c */
-void ek_front_client_add(front *f, int fd, int own_user);
+void ek_front_client_add(front *f, int fd, uid_t user);
 void ek_front_client_remove(front *f, front_client *c);
 void ek_front_client_read(front *f, front_client *c); /* all that its buffer holds and its limits allow */
 void ek_front_client_send(front *f, front_client *c, const ek_wire_message *m);

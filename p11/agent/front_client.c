@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void ek_front_client_add(front *f, int fd, int own_user)
+void ek_front_client_add(front *f, int fd, uid_t user)
 {
     front_client *c = calloc(1, sizeof(*c));
 
@@ -20,7 +20,8 @@ void ek_front_client_add(front *f, int fd, int own_user)
         return;
     }
     c->fd = fd;
-    c->own_user = own_user;
+    c->user = user;
+    c->own_user = user == geteuid();
     c->stalled_at = f->now + EK_FRONT_PATIENCE_MS;
     ek_front_expect(f, c->stalled_at);
     TAILQ_INSERT_TAIL(&f->clients, c, link);
@@ -81,16 +82,23 @@ void ek_front_client_error(front *f, front_client *c, uint32_t id, int code, con
     ek_front_client_send(f, c, &m);
 }
 
-/* A user of the group who is one too many; the others, and the owner, are to have their turn. */
-static int check_guests(const front *f, int own_user, ekmotp_error *err)
+/* A program of a group's member that is one too many; the others, and the owner, are to have their turn. */
+static int check_guests(const front *f, uid_t user, ekmotp_error *err)
 {
     const front_client *c;
-    size_t guests = 0;
+    size_t guests = 0, same = 0;
 
-    if (own_user)
+    if (user == geteuid())
         return 0;
     TAILQ_FOREACH(c, &f->clients, link)
-    guests += !c->own_user;
+    {
+        guests += !c->own_user;
+        same += c->user == user;
+    }
+    if (same >= EK_FRONT_GUEST_SHARE)
+        return ekmotp_error_set(err, EKMOTP_E_LIMIT,
+                                "agent: %d programs of the user %u are connected, no more are taken",
+                                EK_FRONT_GUEST_SHARE, (unsigned)user);
     return guests < EK_FRONT_GUESTS_MAX
                ? 0
                : ekmotp_error_set(err, EKMOTP_E_LIMIT,
@@ -102,7 +110,7 @@ void ek_front_accept(front *f)
 {
     ekmotp_error err = {0};
     int fd = accept4(f->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    int own_user = 0;
+    uid_t user = 0;
 
     if (fd < 0) {
         /* The connection stays in the queue: to be told of it again at once would be a busy loop. */
@@ -110,7 +118,7 @@ void ek_front_accept(front *f)
             f->accept_at = f->now + EK_FRONT_ACCEPT_PAUSE_MS;
         return;
     }
-    if (ek_peer_check(fd, f->options, &own_user, &err) != 0 || check_guests(f, own_user, &err) != 0) {
+    if (ek_peer_check(fd, f->options, &user, &err) != 0 || check_guests(f, user, &err) != 0) {
         /* With the id 0 it concerns the connection, not a request. */
         ek_wire_message m = {.type = EK_WIRE_ERROR,
                              .code = err.code,
@@ -124,7 +132,7 @@ void ek_front_accept(front *f)
         close(fd);
         return;
     }
-    ek_front_client_add(f, fd, own_user);
+    ek_front_client_add(f, fd, user);
 }
 
 static void welcome(front *f, front_client *c, uint32_t id)

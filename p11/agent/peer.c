@@ -24,15 +24,15 @@ static int is_member(int fd, const struct ucred *peer, gid_t group)
     return 0;
 }
 
-int ek_peer_check(int fd, const ek_agent_options *options, int *own_user, ekmotp_error *err)
+int ek_peer_check(int fd, const ek_agent_options *options, uid_t *user, ekmotp_error *err)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
 
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
         return ekmotp_error_set(err, EKMOTP_E_AGENT_POLICY, "agent: it cannot see who asks");
-    *own_user = peer.uid == geteuid();
-    if (*own_user || (options->any_group && is_member(fd, &peer, options->group)))
+    *user = peer.uid;
+    if (peer.uid == geteuid() || (options->any_group && is_member(fd, &peer, options->group)))
         return 0;
     return ekmotp_error_set(
         err, EKMOTP_E_AGENT_POLICY, "agent: it belongs to the user %u and serves %s, not the user %u",

@@ -8,10 +8,10 @@
 #include <ekmotp/error.h>
 
 /*
- * 0 if the peer may use this shared agent: its effective user is the agent's (*own_user is 1 then), or it is
- * in the group that the options name. Else EKMOTP_E_AGENT_POLICY.
+ * 0 if the peer may use this shared agent: its effective user, which *user becomes, is the agent's, or it
+ * is in the group that the options name. Else EKMOTP_E_AGENT_POLICY.
  */
-int ek_peer_check(int fd, const ek_agent_options *options, int *own_user, ekmotp_error *err)
+int ek_peer_check(int fd, const ek_agent_options *options, uid_t *user, ekmotp_error *err)
     __attribute__((warn_unused_result));
 
 /* A descriptor that becomes readable when the process that made the socket pair ends; -1 if there is none. */

@@ -64,8 +64,26 @@ background "$tmp/crowd.log" setpriv --reuid=65534 --regid=65534 --groups=12 -- "
 wait_for 10 grep -q connected "$tmp/crowd.log"
 same "the owner" "$("$python" "$tmp/wire.py" "$sock" hello)" "welcome 1"
 as 12 "$python" "$tmp/wire.py" "$sock" hello >"$tmp/out"
+has "$tmp/out" '12 programs of the user 65534'
+# Nor does one member shut out another; but all of them together have no more than their part.
+crowd_of()
+{
+    background "$tmp/crowd.$1" setpriv --reuid="$1" --regid="$1" --groups=12 -- "$python" "$tmp/wire.py" "$sock" crowd 13
+    crowds+=("$background_pid")
+    wait_for 10 grep -q connected "$tmp/crowd.$1"
+}
+crowds=("$background_pid")
+same "another member" "$(setpriv --reuid=65533 --regid=65533 --groups=12 -- "$python" "$tmp/wire.py" "$sock" hello)" \
+    "welcome 1"
+for user in 65531 65532 65533; do
+    crowd_of "$user"
+done
+setpriv --reuid=65530 --regid=65530 --groups=12 -- "$python" "$tmp/wire.py" "$sock" hello >"$tmp/out"
 has "$tmp/out" '48 programs of other users'
-stop "$background_pid" || :
+same "the owner" "$("$python" "$tmp/wire.py" "$sock" hello)" "welcome 1"
+for pid in "${crowds[@]}"; do
+    stop "$pid" || :
+done
 chmod 755 "$tmp/run"
 chmod 666 "$sock"
 as '' "$python" "$tmp/wire.py" "$sock" hello >"$tmp/out"
