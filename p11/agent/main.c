@@ -167,6 +167,7 @@ static int run_private(const ek_agent_options *o)
 static int run_shared(ek_agent_options *o)
 {
     ekmotp_error err;
+    ek_listener listener;
     int fd = EK_AGENT_FD, status;
 
     o->shared = 1;
@@ -175,12 +176,13 @@ static int run_shared(ek_agent_options *o)
         fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
         return ek_supervisor_run(o, fd);
     }
-    if (ek_listen(o, &fd, &err) != 0) {
+    if (ek_listen(o, &listener, &err) != 0) {
         fprintf(stderr, "ekmotp-agent: %s\n", err.message);
         return EXIT_FAILURE;
     }
-    status = ek_supervisor_run(o, fd);
-    unlink(o->socket);
+    fd = fcntl(listener.fd, F_DUPFD_CLOEXEC, EK_AGENT_FD);
+    status = fd >= 0 ? ek_supervisor_run(o, fd) : EXIT_FAILURE;
+    ek_listen_end(o->socket, &listener);
     return status;
 }
 

@@ -176,3 +176,41 @@ stop "$background_pid" || :
 wait_for 10 "$driver" "$sock" status
 "${agent_command[@]}" stop
 wait_for 10 test ! -e "$sock"
+
+# An agent that ends takes its own socket with it, and no other's that came to be at its path.
+start_shared
+older=$background_pid
+rm "$sock"
+start_shared
+newer=$background_pid
+kill -TERM "$older"
+wait_for 10 gone "$older"
+"${agent_command[@]}" status >"$tmp/out"
+kill -KILL "$newer"
+wait_for 10 gone "$newer"
+wait_for 10 fails "$driver" "$sock" status
+[ -S "$sock" ] || die "a killed agent leaves its socket; what follows needs it"
+# Of many that find a socket without an agent, one gets the path, and it is the one that answers there.
+starters=()
+for i in $(seq 10); do
+    background "$tmp/starter.$i" "$fake_agent" --socket "$sock"
+    starters+=("$background_pid")
+done
+left()
+{
+    local pid
+    alive=()
+    for pid in "${starters[@]}"; do
+        gone "$pid" || alive+=("$pid")
+    done
+    [ "${#alive[@]}" -le 1 ]
+}
+wait_for 10 left
+wait_for 10 "$driver" "$sock" status
+left
+same "agents that stayed" "${#alive[@]}" 1
+"$driver" "$sock" status >"$tmp/status"
+same "whose socket it is" "$(parent_of "$(front_of "$tmp/status")")" "${alive[0]}"
+"${agent_command[@]}" stop
+wait_for 10 gone "${alive[0]}"
+[ ! -e "$sock" ] || die "the socket outlives its agent"
