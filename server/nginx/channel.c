@@ -3,7 +3,6 @@
 #include "ekmotp_nginx.h"
 
 static int ssl_index = -1;
-static ngx_uint_t store_count;
 
 static void free_channels(void *parent, void *ptr, CRYPTO_EX_DATA *data, int idx, long argl, void *argp)
 {
@@ -21,9 +20,8 @@ static void free_channels(void *parent, void *ptr, CRYPTO_EX_DATA *data, int idx
     free(channels);
 }
 
-ngx_int_t ek_nginx_channel_init(ngx_conf_t *cf, ngx_uint_t stores)
+ngx_int_t ek_nginx_channel_init(ngx_conf_t *cf)
 {
-    store_count = stores;
     if (ssl_index < 0)
         ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_channels);
     if (ssl_index < 0) {
@@ -50,25 +48,27 @@ static ek_nginx_channel *new_channel(SSL *ssl)
     return channel;
 }
 
-ek_nginx_channel *ek_nginx_channel_of(ngx_connection_t *c, ngx_uint_t store)
+/* How many stores there are is the business of the request's configuration, not of the one read last: that
+ * one may have been refused. */
+ek_nginx_channel *ek_nginx_channel_of(ngx_http_request_t *r, const ek_nginx_store *store)
 {
-    SSL *ssl = c->ssl->connection;
+    const ek_nginx_main_conf *conf = ngx_http_get_module_main_conf(r, ngx_http_ekmotp_module);
+    SSL *ssl = r->connection->ssl->connection;
     ek_nginx_channel **channels = SSL_get_ex_data(ssl, ssl_index);
 
     if (!channels) {
-        channels = calloc(store_count + 1, sizeof(*channels));
+        channels = calloc(conf->stores.nelts + 1, sizeof(*channels));
         if (!channels)
             return NULL;
-        /* The end of the list: after a reload, a connection can meet another number of stores. */
-        channels[store_count] = (void *)channels;
+        channels[conf->stores.nelts] = (void *)channels; /* the end of the list, for free_channels */
         if (SSL_set_ex_data(ssl, ssl_index, channels) != 1) {
             free(channels);
             return NULL;
         }
     }
-    if (!channels[store])
-        channels[store] = new_channel(ssl);
-    return channels[store];
+    if (!channels[store->index])
+        channels[store->index] = new_channel(ssl);
+    return channels[store->index];
 }
 
 void ek_nginx_channel_release(ek_nginx_channel *channel)

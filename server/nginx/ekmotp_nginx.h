@@ -30,6 +30,7 @@ typedef struct ek_nginx_store {
     /* of this worker: */
     ekmotp_directory *directory;
     ekmotp_snapshot *snapshot; /* NULL until the first one is read */
+    ekmotp_error complaint;    /* the last one that was logged since it could be read */
     ek_token_opener *opener;
     ngx_event_t timer;
     ngx_thread_pool_t *pool;
@@ -65,7 +66,7 @@ struct ek_nginx_loc_conf {
     ngx_uint_t max_requests;
     ekmotp_verifier *verifier;
     ek_nginx_loc_conf *outer; /* the block around this one */
-    unsigned exceptions : 1;  /* a block in this one is not "on", while this one is */
+    unsigned exceptions : 1;  /* a block in this one is not "on", or with another directory or profiles */
 };
 
 /* ---- channel.c: what is kept per TLS connection and store ---- */
@@ -79,9 +80,9 @@ typedef struct ek_nginx_channel {
     unsigned busy : 1;
 } ek_nginx_channel;
 
-ngx_int_t ek_nginx_channel_init(ngx_conf_t *cf, ngx_uint_t stores);
-/* The channel of a connection for a store, made at its first use; NULL when memory ran out. */
-ek_nginx_channel *ek_nginx_channel_of(ngx_connection_t *c, ngx_uint_t store);
+ngx_int_t ek_nginx_channel_init(ngx_conf_t *cf);
+/* The channel of a request's connection for a store, made at its first use; NULL when memory ran out. */
+ek_nginx_channel *ek_nginx_channel_of(ngx_http_request_t *r, const ek_nginx_store *store);
 void ek_nginx_channel_release(ek_nginx_channel *channel);
 
 /* ---- request.c ---- */
@@ -94,6 +95,7 @@ typedef struct ek_nginx_request {
     ngx_queue_t queue;         /* in channel->waiting */
     unsigned done : 1;
     unsigned waiting : 1;
+    unsigned refused : 1; /* and answered so: what shows the refusal is not refused again */
     ekmotp_verdict_status status;
     ekmotp_reason reason;
     ekmotp_profile profile;

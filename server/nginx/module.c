@@ -57,6 +57,12 @@ static char *make_verifier(ngx_conf_t *cf, ek_nginx_loc_conf *conf)
     return NGX_CONF_OK;
 }
 
+/* A verdict by the block around would be another one. */
+static int is_exception(const ek_nginx_loc_conf *conf, const ek_nginx_loc_conf *outer)
+{
+    return conf->mode != EK_NGINX_ON || conf->store != outer->store || conf->profiles != outer->profiles;
+}
+
 static char *merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ek_nginx_loc_conf *prev = parent, *conf = child;
@@ -69,8 +75,8 @@ static char *merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (conf->profiles == 0)
         conf->profiles = prev->profiles != 0 ? prev->profiles : EKMOTP_PROFILE_BIT(EKMOTP_PROFILE_V1);
     conf->outer = prev;
-    for (ek_nginx_loc_conf *outer = prev; conf->mode != EK_NGINX_ON && outer; outer = outer->outer)
-        outer->exceptions = 1;
+    for (ek_nginx_loc_conf *outer = prev; outer; outer = outer->outer)
+        outer->exceptions |= is_exception(conf, outer);
     if (conf->mode == EK_NGINX_OFF)
         return NGX_CONF_OK;
     if (!conf->store) {
@@ -282,7 +288,7 @@ static int has_rewrite_codes(ngx_conf_t *cf, ngx_http_core_srv_conf_t *server)
 
 /*
  * "return" in the server block answers before nginx knows the location. That is covered where the whole
- * server is "on"; where a location in it is not, it cannot be, and is refused.
+ * server is "on" alike; where a location in it is not, it cannot be, and is refused.
  */
 static ngx_int_t check_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *server)
 {
@@ -292,9 +298,11 @@ static ngx_int_t check_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *server)
     if (conf->mode == EK_NGINX_ON && conf->exceptions && has_rewrite_codes(cf, server)) {
         ngx_log_error(
             NGX_LOG_EMERG, cf->log, 0,
-            "ekmotp: server \"%V\" is \"ekmotp on\", has a location that is not, and has \"return\", "
-            "\"rewrite\", \"if\" or \"set\" outside of its locations, which nginx runs before it knows the "
-            "location: move them into locations, or say \"ekmotp on\" in each location instead",
+            "ekmotp: server \"%V\" is \"ekmotp on\", has a location that is not, or with a directory or "
+            "profiles "
+            "of its own, and has \"return\", \"rewrite\", \"if\" or \"set\" outside of its locations, which "
+            "nginx runs before it knows the location: move them into locations, or say \"ekmotp on\" in each "
+            "location instead",
             &server->server_name);
         return NGX_ERROR;
     }
@@ -324,7 +332,7 @@ static ngx_int_t postconfiguration(ngx_conf_t *cf)
     if (conf->stores.nelts == 0)
         return NGX_OK;
     conf->pool = ngx_thread_pool_add(cf, NULL);
-    if (!conf->pool || ek_nginx_channel_init(cf, conf->stores.nelts) != NGX_OK)
+    if (!conf->pool || ek_nginx_channel_init(cf) != NGX_OK)
         return NGX_ERROR;
     for (ngx_uint_t i = 0; i < conf->stores.nelts; i++) {
         stores[i]->pool = conf->pool;

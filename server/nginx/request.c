@@ -228,7 +228,7 @@ static ngx_int_t verify(ngx_http_request_t *r, ek_nginx_loc_conf *conf)
         return conclude(r, v, &verdict);
     }
     if (!v->channel)
-        v->channel = ek_nginx_channel_of(r->connection, conf->store->index);
+        v->channel = ek_nginx_channel_of(r, conf->store);
     if (!v->channel)
         return NGX_ERROR;
     return v->channel->busy ? wait_for_channel(r, v) : run_verifier(r, v);
@@ -251,10 +251,12 @@ static ngx_table_elt_t *add_header(ngx_http_request_t *r, const char *name, ngx_
 }
 
 /* The uniform refusal: nothing in it depends on the reason. */
-static ngx_int_t refuse(ngx_http_request_t *r, const ek_nginx_loc_conf *conf, const ek_nginx_request *v)
+static ngx_int_t refuse(ngx_http_request_t *r, const ek_nginx_loc_conf *conf, ek_nginx_request *v)
 {
     ngx_str_t challenge;
 
+    if (r == r->main)
+        v->refused = 1;
     if (v->status == EKMOTP_VERDICT_UNAVAILABLE) {
         ngx_str_t seconds = ngx_string("5");
 
@@ -282,12 +284,19 @@ static ngx_int_t handle(ngx_http_request_t *r, ek_nginx_loc_conf *conf)
     return refuse(r, conf, v);
 }
 
+/* The page that error_page has for our refusal. (Pages of other errors are verified as anything else.) */
+static int shows_refusal(ngx_http_request_t *r)
+{
+    ek_nginx_request *v = r->error_page && r == r->main ? ek_nginx_request_get(r) : NULL;
+
+    return v && v->refused;
+}
+
 ngx_int_t ek_nginx_rewrite_handler(ngx_http_request_t *r)
 {
     ek_nginx_loc_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_ekmotp_module);
 
-    /* What nginx answers after a refusal (error_page) is not refused again. */
-    if (conf->mode == EK_NGINX_OFF || r->error_page)
+    if (conf->mode == EK_NGINX_OFF || shows_refusal(r))
         return NGX_DECLINED;
     return handle(r, conf);
 }
@@ -297,7 +306,7 @@ ngx_int_t ek_nginx_server_rewrite_handler(ngx_http_request_t *r)
 {
     ek_nginx_loc_conf *conf = ngx_http_get_module_loc_conf(r, ngx_http_ekmotp_module);
 
-    if (conf->mode == EK_NGINX_OFF || conf->exceptions || r->error_page)
+    if (conf->mode == EK_NGINX_OFF || conf->exceptions || shows_refusal(r))
         return NGX_DECLINED;
     return handle(r, conf);
 }

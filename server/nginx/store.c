@@ -62,12 +62,13 @@ static void load(void *data, ngx_log_t *log)
 {
     load_job *job = data;
     ek_nginx_store *store = job->store;
-    int rc = 0;
+    int fresh = !store->directory, rc = 0;
 
     (void)log;
-    if (!store->directory)
+    if (fresh)
         rc = open_directory(store, &store->directory, &job->err);
-    if (rc == 0 && job->previous) {
+    /* What was read through another opening cannot be compared. */
+    if (rc == 0 && job->previous && !fresh) {
         rc = ekmotp_snapshot_stale(store->directory, job->previous, &job->err);
         if (rc == 0)
             return;
@@ -86,9 +87,11 @@ static void loaded(ngx_event_t *ev)
     if (job->loaded) {
         ekmotp_snapshot_free(&store->snapshot);
         store->snapshot = job->loaded;
+        store->complaint.message[0] = '\0';
         ngx_log_error(NGX_LOG_NOTICE, store->log, 0, "ekmotp_directory %V: read, %uz clients", &store->path,
                       ekmotp_snapshot_count(store->snapshot));
-    } else if (job->err.code != 0) {
+    } else if (job->err.code != 0 && ngx_strcmp(job->err.message, store->complaint.message) != 0) {
+        store->complaint = job->err;
         ngx_log_error(NGX_LOG_ERR, store->log, 0, "ekmotp_directory %V: %s; %s", &store->path,
                       job->err.message,
                       store->snapshot ? "the version read before stays in use" : "every client is refused");

@@ -26,6 +26,10 @@ nginx_refuses 'invalid value "yes"' "server { $listen ekmotp yes; }"
 nginx_refuses 'byte 2 of the realm' "server { $listen ekmotp on; ekmotp_directory $directory; ekmotp_realm 'a\"b'; }"
 nginx_refuses 'has a location that is not' \
     "server { $listen ekmotp on; ekmotp_directory $directory; return 204; location /open { ekmotp off; } }"
+for other in "ekmotp_directory $directory kek=$directory.kek;" "ekmotp_profile compat-apikey;"; do
+    nginx_refuses 'has a location .* with a directory or profiles' \
+        "server { $listen ekmotp on; ekmotp_directory $directory; return 204; location /other { $other } }"
+done
 cp "$directory" "$tmp/other.db"
 head -c 32 /dev/urandom >"$tmp/other.kek"
 chmod 600 "$tmp/other.kek"

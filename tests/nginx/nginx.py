@@ -27,14 +27,17 @@ http {
         listen 127.0.0.1:%(port)d ssl http2;
         ekmotp on; ekmotp_directory %(directory)s; ekmotp_profile %(profiles)s;
         default_type text/plain;
-        location / { return 200 'ok'; }
+        %(server)s
     }
+    %(http)s
 }
 """
 
 
 class Nginx(harness.Server):
-    def __init__(self, directory, profiles, cert=None):
+    """server: what its server block holds; http: more for the http block; both with fields of CONFIGURATION."""
+
+    def __init__(self, directory, profiles=("v1",), cert=None, server="location / { return 200 'ok'; }", http=""):
         if not os.path.exists(MODULE):
             harness.skip("the nginx module was not built (nginx-dev)")
         self.directory, self.folder = directory, path("nginx%d" % harness.Server.count)
@@ -43,17 +46,24 @@ class Nginx(harness.Server):
         # nginx cannot choose a port: it is handed a listening socket, as by an older nginx that it replaces.
         listener = socket.create_server(("127.0.0.1", 0), backlog=511)
         self.port = listener.getsockname()[1]
-        with open(self.file("nginx.conf"), "w", encoding="ascii") as f:
-            f.write(CONFIGURATION % {
-                "module": MODULE, "user": "user root;" if os.getuid() == 0 else "", "folder": self.folder,
-                "cert": pem[0], "key": pem[1], "port": self.port, "directory": directory.file,
-                "profiles": " ".join(profiles)})
+        self.fields = {"module": MODULE, "user": "user root;" if os.getuid() == 0 else "", "folder": self.folder,
+                       "cert": pem[0], "key": pem[1], "port": self.port, "directory": directory.file,
+                       "profiles": " ".join(profiles)}
+        self.configure(server, http)
         env = {"LD_LIBRARY_PATH": ":".join(LIBRARIES), "NGINX": "%d;" % listener.fileno(), **sanitizer()}
         self.spawn(["nginx", "-p", self.folder, "-c", self.file("nginx.conf"), "-e", self.file("error.log")], env,
                    pass_fds=[listener.fileno()])
         listener.close()
         wait_for("nginx", lambda: os.path.exists(self.file("pid")) or self.process.poll() is not None)
         check(self.process.poll() is None, "nginx ended:", self.log())
+
+    def configure(self, server, http=""):
+        with open(self.file("nginx.conf"), "w", encoding="ascii") as f:
+            f.write(CONFIGURATION % dict(self.fields, server=server % self.fields, http=http % self.fields))
+
+    def workers(self):
+        return [int(p) for p in subprocess.run(["pgrep", "-P", str(self.process.pid)], capture_output=True,
+                                               text=True).stdout.split()]
 
     @classmethod
     def offering(cls, directory, *profiles):
