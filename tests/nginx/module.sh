@@ -180,7 +180,11 @@ enrol "$directory" late --generate --out "$tmp/late.key"
 wait_for 10 as late "$tmp/late.key" /on
 
 say "reload and the death of a worker"
+old=$(pgrep -P "$nginx_pid")
 nginx_run -s reload
+for worker in $old; do
+    wait_for 20 gone "$worker"
+done
 request /on --repeat 3
 kill -KILL "$(pgrep -P "$nginx_pid" | head -1)"
 wait_for 10 request /on
