@@ -16,9 +16,10 @@
 #include <sys/queue.h>
 
 #define EK_FRONT_CLIENTS_MAX 64
-#define EK_FRONT_GUESTS_MAX 48  /* clients of other users: the owner can always stop the agent */
-#define EK_FRONT_GUEST_SHARE 12 /* of them, those of one user: no member of the group shuts out the others   \
-                                 */
+#define EK_FRONT_GUESTS_MAX 48 /* clients of other users: the owner can always stop the agent */
+#define EK_FRONT_GUEST_SHARE                                                                                 \
+    12 /* of them, those of one user: no member of the group shuts out the others                            \
+        */
 #define EK_FRONT_ACCEPT_PAUSE_MS 100
 #define EK_FRONT_HANDLES_MAX 64       /* keys of one client */
 #define EK_FRONT_KEYS_MAX 64          /* keys of all clients */
