@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "lib/common/secret.h"
 #include "lib/jose/claims.h"
 #include "lib/jose/crypt.h"
 
@@ -52,6 +53,36 @@ static int check_part(const char *place, const struct ek_compact_part *part, siz
     return rc;
 }
 
+/*
+ * Refuses an alg that is not the one of the client's hash. One of another hash costs what a wrong signature
+ * costs, as it does for a client that is not there: the time must not tell which hash a client has.
+ */
+static int refuse_alg(const char *place, const ek_compact *jws, const ek_json *header,
+                      const ekmotp_bearer_request *request, ekmotp_reason *reason, ekmotp_error *err)
+{
+    static const ekmotp_hash hashes[] = {EKMOTP_HASH_SHA256, EKMOTP_HASH_SHA384, EKMOTP_HASH_SHA512};
+    const char *alg = ek_jws_alg(request->hash),
+               *named = json_string_value(json_object_get(header->object, "alg"));
+    uint8_t key[EKMOTP_HASH_MAX_SIZE] = {0}; /* of the hash's size, and nobody's who could sign with it */
+    char *payload = NULL;
+    size_t len = 0;
+
+    memcpy(key, request->jws_key, request->jws_key_len);
+    for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
+        size_t size = ekmotp_hash_size(hashes[i]);
+
+        if (!named || strcmp(named, ek_jws_alg(hashes[i])) != 0 ||
+            check_part("token signature", &jws->part[EK_JWS_SIGNATURE], size, NULL) != 0 ||
+            ek_compact_decode("token payload", &jws->part[EK_JWS_PAYLOAD], &payload, &len, NULL) != 0)
+            continue;
+        *reason = EKMOTP_REASON_WRONG_PROOF;
+        (void)!ek_jws_verify(jws, hashes[i], key, size, NULL);
+    }
+    free(payload);
+    ek_wipe(key, sizeof(key));
+    return ek_compact_expect(place, header, "alg", alg, strlen(alg), err);
+}
+
 /* A JWS: header as the request fixes it, then the signature, then the claims. */
 static int open_jws(const char *place, const ek_compact *jws, const ekmotp_bearer_request *request,
                     ek_json *claims, ekmotp_reason *reason, ekmotp_error *err)
@@ -66,9 +97,13 @@ static int open_jws(const char *place, const ek_compact *jws, const ekmotp_beare
     *reason = EKMOTP_REASON_MALFORMED;
     if (!alg)
         return ekmotp_error_set(err, EKMOTP_E_INVAL, "%s: %d is no hash", place, (int)request->hash);
-    if ((rc = ek_compact_header(place, jws, &header, err)) != 0 ||
-        (rc = ek_compact_expect(place, &header, "alg", alg, strlen(alg), err)) != 0 ||
-        (rc = ek_compact_expect(place, &header, "kid", v1 ? request->id : NULL, request->id_len, err)) != 0 ||
+    if ((rc = ek_compact_header(place, jws, &header, err)) != 0)
+        goto out;
+    if (ek_compact_expect(place, &header, "alg", alg, strlen(alg), NULL) != 0) {
+        rc = refuse_alg(place, jws, &header, request, reason, err);
+        goto out;
+    }
+    if ((rc = ek_compact_expect(place, &header, "kid", v1 ? request->id : NULL, request->id_len, err)) != 0 ||
         (rc = check_part("token signature", &jws->part[EK_JWS_SIGNATURE], ekmotp_hash_size(request->hash),
                          err)) != 0 ||
         (rc = ek_compact_decode("token payload", &jws->part[EK_JWS_PAYLOAD], &payload, &len, err)) != 0)

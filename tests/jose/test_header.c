@@ -167,13 +167,15 @@ START_TEST(compat_headers)
 }
 END_TEST
 
-/* Every hash with every other one's alg: only its own. */
+/* Every hash with every other one's alg: only its own. Another one costs and says what a wrong proof does. */
 START_TEST(alg_is_fixed)
 {
     static const ekmotp_hash hashes[] = {EKMOTP_HASH_SHA256, EKMOTP_HASH_SHA384, EKMOTP_HASH_SHA512};
     static const char *const headers[] = {"{\"alg\":\"HS256\",\"kid\":\"client-7\"}",
                                           "{\"alg\":\"HS384\",\"kid\":\"client-7\"}",
                                           "{\"alg\":\"HS512\",\"kid\":\"client-7\"}"};
+
+    static const uint8_t nobody[EKMOTP_HASH_MAX_SIZE];
 
     for (int mine = 0; mine < 3; mine++) {
         for (int theirs = 0; theirs < 3; theirs++) {
@@ -182,8 +184,18 @@ START_TEST(alg_is_fixed)
             char *token = fixture_jws(headers[theirs], EXPECT_CLAIMS, hashes[theirs], expect_jws_key,
                                       request.jws_key_len);
 
-            expect_text(token, &request, NULL, mine == theirs ? EKMOTP_REASON_OK : EKMOTP_REASON_MALFORMED,
+            expect_text(token, &request, NULL, mine == theirs ? EKMOTP_REASON_OK : EKMOTP_REASON_WRONG_PROOF,
                         "member alg");
+            free(token);
+            if (mine == theirs)
+                continue;
+            /* a key that anybody knows; a signature that is not of the alg's size */
+            token = fixture_jws(headers[theirs], EXPECT_CLAIMS, hashes[theirs], nobody, sizeof(nobody));
+            expect_text(token, &request, NULL, EKMOTP_REASON_WRONG_PROOF, "member alg");
+            free(token);
+            token = fixture_jws(headers[theirs], EXPECT_CLAIMS, hashes[mine], expect_jws_key,
+                                request.jws_key_len);
+            expect_text(token, &request, NULL, EKMOTP_REASON_MALFORMED, "member alg");
             free(token);
         }
     }
