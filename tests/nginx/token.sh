@@ -53,6 +53,24 @@ request / --require-server-proof --tls12
 same "agents" "$(agents)" "$first"
 exits 5 as client1 "$tmp/soft.key" / -s -o /dev/null
 
+say "clients leave while the token does not answer"
+# shellcheck disable=SC2046 # one word for each process
+kill -STOP $(agents)
+leaving=()
+for how in --http1.1 --http2 "--http2 --parallel 8 --repeat 8" "--http1.1 --parallel 4 --repeat 4"; do
+    # shellcheck disable=SC2086 # the options are words
+    as client1 "$tmp/client1.key" / --max-time 1 $how >/dev/null 2>"$tmp/leaving.log" &
+    leaving+=("$!")
+done
+for pid in "${leaving[@]}"; do
+    exits 4 wait "$pid"
+done
+as soft "$tmp/soft.key" / >/dev/null
+# shellcheck disable=SC2046
+kill -CONT $(agents)
+wait_for 60 request / --require-server-proof --parallel 8 --repeat 16
+lacks "$tmp/error.log" 'exited on signal|Sanitizer|runtime error'
+
 say "the agent dies and does not come back: 503, the others go on"
 mv "$tmp/hsm" "$tmp/away"
 # shellcheck disable=SC2046 # one word for each process
