@@ -12,10 +12,10 @@ make_certificate "$tmp"
 directory=$tmp/clients.db
 head -c 32 /dev/urandom >"$tmp/client1.key"
 chmod 600 "$tmp/client1.key"
-printf 1234 >"$tmp/pin"
+printf not-in-logs >"$tmp/pin"
 chmod 600 "$tmp/pin"
-softhsm_token "$tmp/hsm" server 1234
-softhsm_import server 1234 client1 "$tmp/client1.key"
+softhsm_token "$tmp/hsm" server not-in-logs
+softhsm_import server not-in-logs client1 "$tmp/client1.key"
 uri="pkcs11:token=server;object=client1;type=secret-key?module-path=$token_module&pin-source=file:$tmp/pin"
 enrol "$directory" client1 --token "$uri" --agent-program "$EKMOTP_AGENT"
 enrol "$directory" soft --generate --out "$tmp/soft.key"
@@ -87,6 +87,6 @@ say "the token is back"
 mv "$tmp/away" "$tmp/hsm"
 wait_for 60 request /
 lacks "$tmp/error.log" 'exited on signal'
-lacks "$tmp/error.log" 1234
+lacks "$tmp/error.log" not-in-logs
 stop "$nginx_pid"
 wait_for 10 no_agents
