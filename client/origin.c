@@ -29,6 +29,15 @@ static int has_part(CURLU *u, CURLUPart part)
     return has;
 }
 
+/* What a name server and a certificate know: which name letters of other scripts mean is not guessed here. */
+static int is_ascii(const char *host)
+{
+    for (; *host; host++)
+        if ((unsigned char)*host > 0x7f)
+            return 0;
+    return 1;
+}
+
 int ek_origin_parse(const char *url, ek_origin *out, ekmotp_error *err)
 {
     CURLU *u = curl_url();
@@ -54,6 +63,11 @@ int ek_origin_parse(const char *url, ek_origin *out, ekmotp_error *err)
     else if (copy_part(u, CURLUPART_HOST, 0, origin.host, sizeof(origin.host)) != 0 ||
              copy_part(u, CURLUPART_PORT, CURLU_DEFAULT_PORT, origin.port, sizeof(origin.port)) != 0)
         rc = ekmotp_error_set(err, EKMOTP_E_INVAL, "'%.200s' names no host", url);
+    else if (!is_ascii(origin.host))
+        rc = ekmotp_error_set(err, EKMOTP_E_INVAL,
+                              "'%.200s': give the host in its ASCII form, as https://xn--bcher-kva.example/ "
+                              "(idn2 NAME prints it)",
+                              url);
     else {
         *out = origin;
         rc = 0;

@@ -85,6 +85,10 @@ void ek_value_header(struct argp_state *state, ek_request_options *options, cons
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
         if (strlen(ours[i]) == name && strncasecmp(line, ours[i], name) == 0)
             argp_error(state, "-H: the field %s carries the proof and cannot be set", ours[i]);
+    if (name == strlen("Content-Length") && strncasecmp(line, "Content-Length", name) == 0)
+        argp_error(state,
+                   "-H: the field Content-Length is that of the body (-d) and cannot be set: with another "
+                   "one the server would wait for bytes that do not come");
     ek_value_append(state, &options->headers, line);
 }
 

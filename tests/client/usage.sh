@@ -92,6 +92,15 @@ for field in '' 'no colon' ': x' $'X: a\r\nAuthorization: b' $'X: a\nY: b' 'Auth
     wrong 2 'not a header field' "${me[@]}" -H "$field" "$url"
 done
 
+for field in 'Content-Length: 5' 'content-length:0' 'Content-Length;'; do
+    wrong 2 'Content-Length is that of the body' "${me[@]}" -H "$field" "$url"
+    wrong 2 'Content-Length is that of the body' "${me[@]}" -d body -H "$field" "$url"
+done
+for host in bücher.example 'b%C3%BCcher.example' 例え.example; do
+    wrong 2 'give the host in its ASCII form' "${me[@]}" "https://$host/"
+    LC_ALL=C.UTF-8 wrong 2 'give the host in its ASCII form' "${me[@]}" "https://$host/"
+done
+
 # Options that do not go together.
 echo '{}' >"$tmp/claims.json"
 wrong 2 'wants --carrier jws or jwe' "${me[@]}" --claims "$tmp/claims.json" "$url"
