@@ -92,7 +92,7 @@ static void limit_requests(ngx_http_request_t *r, ek_nginx_request *v)
 
 static ngx_int_t conclude(ngx_http_request_t *r, ek_nginx_request *v, const ekmotp_verdict *verdict)
 {
-    char id[EKMOTP_ID_TEXT_SIZE] = "";
+    char id[EKMOTP_ID_TEXT_SIZE];
 
     v->done = 1;
     v->status = verdict->status;
@@ -203,11 +203,20 @@ static ngx_int_t run_verifier(ngx_http_request_t *r, ek_nginx_request *v)
     return rc;
 }
 
+/* A verdict that needs no verifier; not in verify, which would clear the large struct for each request. */
+static ngx_int_t conclude_without(ngx_http_request_t *r, ek_nginx_request *v, ekmotp_verdict_status status,
+                                  ekmotp_reason reason, int code, const char *why)
+{
+    ekmotp_verdict verdict = {.status = status, .reason = reason};
+
+    ekmotp_error_set(&verdict.detail, code, "%s", why);
+    return conclude(r, v, &verdict);
+}
+
 /* NGX_OK when the verdict is there, NGX_DONE when it will be, NGX_ERROR. */
 static ngx_int_t verify(ngx_http_request_t *r, ek_nginx_loc_conf *conf)
 {
     ek_nginx_request *v = ek_nginx_request_get(r);
-    ekmotp_verdict verdict = {.status = EKMOTP_VERDICT_REFUSED};
 
     /* Another location may have another directory: that is another question. */
     if (v && v->done && v->conf->store == conf->store)
@@ -216,17 +225,12 @@ static ngx_int_t verify(ngx_http_request_t *r, ek_nginx_loc_conf *conf)
         v = new_request(r, conf);
     if (!v)
         return NGX_ERROR;
-    if (!r->connection->ssl) {
-        verdict.reason = EKMOTP_REASON_CHANNEL_VERSION;
-        ekmotp_error_set(&verdict.detail, EKMOTP_E_CHANNEL_VERSION, "plain HTTP: this listener has no TLS");
-        return conclude(r, v, &verdict);
-    }
-    if (!conf->store->snapshot) {
-        verdict.status = EKMOTP_VERDICT_UNAVAILABLE;
-        verdict.reason = EKMOTP_REASON_INTERNAL;
-        ekmotp_error_set(&verdict.detail, EKMOTP_E_DIRECTORY, "the directory could not be read");
-        return conclude(r, v, &verdict);
-    }
+    if (!r->connection->ssl)
+        return conclude_without(r, v, EKMOTP_VERDICT_REFUSED, EKMOTP_REASON_CHANNEL_VERSION,
+                                EKMOTP_E_CHANNEL_VERSION, "plain HTTP: this listener has no TLS");
+    if (!conf->store->snapshot)
+        return conclude_without(r, v, EKMOTP_VERDICT_UNAVAILABLE, EKMOTP_REASON_INTERNAL, EKMOTP_E_DIRECTORY,
+                                "the directory could not be read");
     if (!v->channel)
         v->channel = ek_nginx_channel_of(r, conf->store);
     if (!v->channel)
