@@ -22,10 +22,12 @@ static gnutls_mac_algorithm_t mac_algorithm(ekmotp_hash hash)
 static int hmac(ekmotp_hash hash, const uint8_t *key, size_t key_len, const ekmotp_mac_message *messages,
                 size_t count)
 {
+    gnutls_mac_algorithm_t algorithm = mac_algorithm(hash);
     gnutls_hmac_hd_t handle;
     int rc = 0;
 
-    if (gnutls_hmac_init(&handle, mac_algorithm(hash), key, key_len) != 0)
+    /* GnuTLS 3.7 loses memory over one that it does not know. */
+    if (algorithm == GNUTLS_MAC_UNKNOWN || gnutls_hmac_init(&handle, algorithm, key, key_len) != 0)
         return EKMOTP_E_CRYPTO;
     for (size_t i = 0; i < count && rc == 0; i++) {
         rc = gnutls_hmac(handle, messages[i].bytes, messages[i].len);
