@@ -38,7 +38,8 @@ void ek_tls_describe(void *session, ek_tls_description *description)
 int ek_tls_has_group(const char *name)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    int known = ctx && SSL_CTX_set1_groups_list(ctx, name) == 1;
+    /* From OpenSSL 3.5 on an empty list is one too. */
+    int known = ctx && name[0] != '\0' && SSL_CTX_set1_groups_list(ctx, name) == 1;
 
     SSL_CTX_free(ctx);
     return known;

@@ -5,6 +5,7 @@ A cell is (client, server, tls, token, profile, hash); its name has slashes betw
 is a version and what is special about the connection, as in 1.3-resumed.
 """
 import random
+from collections import Counter
 from itertools import combinations, product
 
 AXES = ("client", "server", "tls", "token", "profile", "hash")
@@ -24,43 +25,46 @@ FILE_V1 = ("file", "v1", "SHA-256")
 ASK_FOR_KEYS = {"client": ("openssl", "nss", "wolfssl"), "server": ("gnutls",)}
 
 
-def tls_cannot(client, server, tls):
-    """Why this client and this server, whatever their versions, cannot meet like that; None: they can."""
+def tls_reasons(client, server, tls):
+    """Why this client and this server, whatever their versions, cannot meet like that; nothing: they can."""
     version, _, special = tls.partition("-")
     if client == "ekmotp-http2" and server not in ("node", "go"):
-        return "%s speaks HTTP/1.1 only" % server
+        yield "this server speaks HTTP/1.1 only"
     if special == "resumed" and client.startswith("ekmotp"):
-        return "ekmotp resumes no session, so that none can carry early data"
+        yield "ekmotp resumes no session, so that none can carry early data"
     if special == "keyupdate" and client not in ASK_FOR_KEYS["client"] and server not in ASK_FOR_KEYS["server"]:
-        return "neither %s nor %s can ask for new traffic keys" % (client, server)
+        yield "neither end can ask for new traffic keys"
     if special == "early-data" and client not in OURS:
-        return {"node": "Node sends no early data", "python": "pyOpenSSL sends no early data",
+        yield {"node": "Node sends no early data", "python": "pyOpenSSL sends no early data",
                 "go": "crypto/tls sends no early data", "nss": "the NSS client sends no early data",
                 "wolfssl": "Debian's wolfSSL is built without early data"}[client]
     if special == "no-ems" and client not in OURS and server not in ("ekmotpd", "gnutls"):
-        return "neither end is ours: nobody has to refuse"
+        yield "neither end is ours: nobody has to refuse"
     if client == server == "go" and version == "1.3" and special in ("aes256", "chacha20"):
-        return "crypto/tls chooses the cipher suite of TLS 1.3 itself"
+        yield "crypto/tls chooses the cipher suite of TLS 1.3 itself"
     if client == "nss" and special == "ed25519":
-        return "NSS has no Ed25519 certificates in TLS"
+        yield "NSS has no Ed25519 certificates in TLS"
     if client == "nss" and tls == "1.2-aes256":
-        return "NSS's exporter of TLS 1.2 fails with SHA-384 suites (its bug 1312976)"
-    return None
+        yield "NSS's exporter of TLS 1.2 fails with SHA-384 suites (its bug 1312976)"
 
 
-def key_cannot(client, token, profile, hash_name):
+def key_reasons(client, token, profile, hash_name):
     """The same of who holds which key, and what is made with it."""
     if token != "file" and not client.startswith("ekmotp"):
-        return "of the clients here, only ekmotp uses PKCS#11 tokens"
+        yield "of the clients here, only ekmotp uses PKCS#11 tokens"
     if profile not in V1 and hash_name != "SHA-256":
-        return "the compat profiles are SHA-256"
+        yield "the compat profiles are SHA-256"
     if client in ("nss", "wolfssl") and profile != "v1":
-        return "the %s client speaks the header carrier of v1" % client
-    return None
+        yield "the %s client speaks the header carrier of v1" % client
+
+
+def reasons(cell):
+    return [*tls_reasons(*cell[:3]), *key_reasons(cell[0], *cell[3:])]
 
 
 def cannot(cell):
-    return tls_cannot(*cell[:3]) or key_cannot(cell[0], *cell[3:])
+    """The first reason why there can be no such cell; None: there can."""
+    return next(iter(reasons(cell)), None)
 
 
 def pairs_of(cell):
@@ -69,8 +73,8 @@ def pairs_of(cell):
 
 def feasible_pairs():
     """The pairs of values that some possible cell has, and why each other pair is impossible."""
-    meetings = [m for m in product(CLIENTS, SERVERS, TLS) if not tls_cannot(*m)]
-    keys = [k for k in product(CLIENTS, TOKENS, PROFILES, HASHES) if not key_cannot(*k)]
+    meetings = [m for m in product(CLIENTS, SERVERS, TLS) if not any(tls_reasons(*m))]
+    keys = [k for k in product(CLIENTS, TOKENS, PROFILES, HASHES) if not any(key_reasons(*k))]
     found = set()
     for client in CLIENTS:
         here = [m for m in meetings if m[0] == client]
@@ -92,19 +96,22 @@ def every_pair():
 
 
 def why_impossible(pair):
-    """What stands in the way of a pair, from whatever cells have it."""
+    """A few reasons of which each cell that would have the pair meets one."""
     fixed = dict(pair)
-    reasons = dict.fromkeys(
-        cannot(cell) for cell in product(*(([fixed[i]] if i in fixed else VALUES[i]) for i in range(3)),
-                                         *(([fixed[i]] if i in fixed else VALUES[i]) for i in range(3, 6))))
-    return list(reasons)
+    against = [set(reasons(cell)) for cell in product(*([fixed[i]] if i in fixed else VALUES[i] for i in range(6)))]
+    found = []
+    while against:
+        count = Counter(reason for some in against for reason in some)
+        found.append(min(count, key=lambda reason: (-count[reason], reason)))
+        against = [some for some in against if found[-1] not in some]
+    return found
 
 
 def blocks():
     """Whole blocks: client x server x TLS; token x profile x hash."""
     cells = [m + FILE_V1 for m in product(CLIENTS, SERVERS, TLS)]
     cells += [("ekmotp", "ekmotpd", "1.3") + k for k in product(TOKENS, PROFILES, HASHES)
-              if not key_cannot("ekmotp", *k) and k != FILE_V1]
+              if not any(key_reasons("ekmotp", *k)) and k != FILE_V1]
     return cells
 
 
@@ -142,7 +149,7 @@ def uncovered(cells):
 def quick_cells():
     """What make check runs: each stack against ours in both versions, each profile and hash once."""
     cells = [(c, s, t) + FILE_V1 for c, s, t in product(CLIENTS, SERVERS, ("1.3", "1.2"))
-             if (c == "ekmotp" or s == "ekmotpd" or (c, s) == ("openssl", "gnutls")) and not tls_cannot(c, s, t)]
+             if (c == "ekmotp" or s == "ekmotpd" or (c, s) == ("openssl", "gnutls")) and not any(tls_reasons(c, s, t))]
     for c, s in (("node", "ekmotpd"), ("ekmotp", "node")):
         cells += [(c, s, "1.3", "file", p, "SHA-256") for p in PROFILES[1:]]
         cells += [(c, s, "1.3", "file", "v1", h) for h in HASHES[1:]]

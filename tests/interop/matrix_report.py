@@ -19,7 +19,7 @@ def versions():
     return [(what, text or "not here") for what, text in (
         ("system", output("sh", "-c", ". /etc/os-release; echo $PRETTY_NAME")),
         ("GnuTLS", output("pkg-config", "--modversion", "gnutls")),
-        ("OpenSSL", output("openssl", "version").partition(" (")[0]),
+        ("OpenSSL", output("openssl", "version").partition(" (")[0].replace("OpenSSL ", "")),
         ("libcurl", curl[0].split()[1] if curl else ""),
         ("Node", output("node", "-p", "process.version + ', OpenSSL ' + process.versions.openssl")),
         ("Python", output("/usr/bin/python3", "-c", "import sys, OpenSSL; print(sys.version.split()[0] + ', pyOpenSSL', "
@@ -60,14 +60,23 @@ def tables(cells):
     yield ("The other cells, which cover every possible pair", [], [], found["rest"])
 
 
+def grouped(pairs):
+    """The pairs as "a, b with c, d" lines."""
+    partners, lines = {}, {}
+    for (i, first), (j, second) in pairs:
+        partners.setdefault((i, j, first), []).append(second)
+    for (i, j, first), seconds in partners.items():
+        lines.setdefault((i, j, *seconds), []).append(first)
+    return ["%s with %s" % (", ".join(firsts), ", ".join(key[2:])) for key, firsts in lines.items()]
+
+
 def impossible():
-    """[(reasons, [pairs])] of the pairs that no cell can have."""
+    """[(reasons, lines)] of the pairs that no cell can have."""
     feasible, groups = matrix_cells.feasible_pairs(), {}
     for pair in matrix_cells.every_pair():
         if pair not in feasible:
-            groups.setdefault(tuple(matrix_cells.why_impossible(pair)), []).append(
-                " with ".join(value for _, value in pair))
-    return sorted(groups.items())
+            groups.setdefault(tuple(matrix_cells.why_impossible(pair)), []).append(pair)
+    return [(reasons, grouped(pairs)) for reasons, pairs in sorted(groups.items())]
 
 
 class Reasons:
@@ -117,7 +126,7 @@ def section(cells, about):
     reasons = Reasons()
     count = {state: sum(c.state == state for c in cells) for state in ("green", "red", "grey")}
     out = ["## On %s" % dict(about)["system"],
-           "\n%d cells passed, %d failed, %d did not run. %s.\n" % (count["green"], count["red"], count["grey"], ", ".join(
+           "\n%d cells passed, %d failed, %d did not run. %s." % (count["green"], count["red"], count["grey"], ", ".join(
                "%s %s" % item for item in about[1:]))]
     for title, rows, columns, found in tables(cells):
         out.append("\n### %s\n" % title)
@@ -159,4 +168,4 @@ def write_markdown(path, cells, about):
         out.write("\n## Pairs that no cell can have\n\nEvery run computes the pairs of values that some possible cell "
                   "has, and fails where no cell of the\nmatrix has one of them (tests/interop/matrix_cells.py). These "
                   "pairs are impossible:\n\n")
-        out.writelines("- %s: %s.\n" % ("; ".join(pairs), " / ".join(reasons)) for reasons, pairs in impossible())
+        out.writelines("- %s: %s.\n" % ("; ".join(lines), " / ".join(reasons)) for reasons, lines in impossible())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The TLS stacks of the interop matrix: their programs, built where needed, and how each is told what to do."""
+import functools
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ BY_OPENSSL_CONF = ("ekmotpd", "ekmotp-openssl", "python")
 BY_GNUTLS_CONF = ("ekmotp", "ekmotp-http2", "gnutls")
 
 
+@functools.lru_cache(maxsize=None)
 def output(*command):
     """What a command prints; "" where it is not there."""
     try:

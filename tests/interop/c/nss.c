@@ -79,6 +79,19 @@ static void choose_ciphers(PRFileDesc *fd)
     }
 }
 
+/* Shares for the two groups that servers like best, so that they ask for no second hello. */
+static void choose_groups(PRFileDesc *fd)
+{
+    /* X25519MLKEM768 has no name in older versions, which do not take it. */
+    static const SSLNamedGroup groups[] = {0x11ec, ssl_grp_ec_curve25519, ssl_grp_ec_secp256r1,
+                                           ssl_grp_ec_secp384r1};
+
+    if ((SSL_NamedGroupConfig(fd, groups, 4) != SECSuccess &&
+         SSL_NamedGroupConfig(fd, groups + 1, 3) != SECSuccess) ||
+        SSL_SendAdditionalKeyShares(fd, 1) != SECSuccess)
+        fail("groups");
+}
+
 /* NSS keeps sessions by itself, and resumes what it knows of a peer. */
 connection *stack_connect(const char *host, unsigned port, connection *earlier)
 {
@@ -101,6 +114,7 @@ connection *stack_connect(const char *host, unsigned port, connection *earlier)
         SSL_VersionRangeSet(c->fd, &range) != SECSuccess || SSL_SetURL(c->fd, host) != SECSuccess)
         fail("connection");
     choose_ciphers(c->fd);
+    choose_groups(c->fd);
     if (SSL_ResetHandshake(c->fd, PR_FALSE) != SECSuccess || SSL_ForceHandshake(c->fd) != SECSuccess)
         fail("handshake");
     return c;

@@ -6,6 +6,7 @@
 'use strict';
 const https = require('https');
 const fs = require('fs');
+const tls = require('tls');
 const p = require('./protocol.js');
 
 const o = p.options(process.argv.slice(2));
@@ -13,8 +14,11 @@ const ca = fs.readFileSync(o.ca);
 const sessions = { last: undefined };
 
 function agent(session) {
-    return new https.Agent({ keepAlive: true, maxSockets: 1, ca, minVersion: o.tls, maxVersion: o.tls, session,
+    const made = new https.Agent({ keepAlive: true, maxSockets: 1, ca, minVersion: o.tls, maxVersion: o.tls,
         ciphers: o.ciphers, maxCachedSessions: 0 });
+    // What an agent does with a session differs between Node's versions.
+    made.createConnection = (options) => tls.connect({ ...options, session });
+    return made;
 }
 
 // headers: an object, or a function of the socket, called once its handshake is done.
@@ -24,11 +28,12 @@ function request(a, headers) {
         r.on('error', reject);
         r.on('socket', (socket) => {
             const send = () => {
+                // With the ticket of an earlier answer; not every version of Node tells of it by an event.
+                sessions.last = socket.getSession();
                 const made = typeof headers === 'function' ? headers(socket) : headers;
                 for (const [name, value] of Object.entries(made)) r.setHeader(name, value);
                 r.end();
             };
-            socket.on('session', (s) => { sessions.last = s; });
             if (socket.secureConnecting) socket.once('secureConnect', send);
             else send();
         });
