@@ -18,26 +18,6 @@
 
 #define SAMPLES_MAX 20000
 
-static const struct cell {
-    ekmotp_profile profile;
-    ekmotp_bearer_kind kind; /* 0: header fields */
-    ekmotp_hash hash;
-} cells[] = {
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_COMPAT_APIKEY, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_APIKEY_HMAC, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_JWS, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_JWE, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256},
-};
-
 static double now_us(void)
 {
     struct timespec t;
@@ -59,7 +39,7 @@ static double median(double *samples, size_t count)
     return samples[count / 2];
 }
 
-static ekmotp_client *new_client(const struct cell *cell)
+static ekmotp_client *new_client(const fixture_cell *cell)
 {
     ekmotp_key *key = NULL;
     ekmotp_client *client = NULL;
@@ -74,7 +54,7 @@ static ekmotp_client *new_client(const struct cell *cell)
 }
 
 /* Medians of client and server over one connection; fresh: each request as if it were its first. */
-static void measure(const struct cell *cell, const ekmotp_channel *client_end,
+static void measure(const fixture_cell *cell, const ekmotp_channel *client_end,
                     const ekmotp_channel *server_end, int fresh, double budget_us, double *client_us,
                     double *server_us)
 {
@@ -136,15 +116,16 @@ START_TEST(profiles)
            ekmotp_openssl_crypto()->name);
     printf("%-20s %-8s %-8s %14s %14s %14s %14s\n", "profile", "carrier", "hash", "client first",
            "client next", "server first", "server next");
-    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+    for (size_t i = 0; i < FIXTURE_CELLS; i++) {
         static const char *const kinds[] = {"header", "JWS", "JWE"};
         double client[2], server[2];
 
         for (int next = 0; next < 2; next++)
-            measure(&cells[i], client_end, server_end, !next, budget_us, &client[next], &server[next]);
-        printf("%-20s %-8s %-8s %14.1f %14.1f %14.1f %14.1f\n", ekmotp_profile_name(cells[i].profile),
-               kinds[cells[i].kind], ekmotp_hash_name(cells[i].hash), client[0], client[1], server[0],
-               server[1]);
+            measure(&fixture_cells[i], client_end, server_end, !next, budget_us, &client[next],
+                    &server[next]);
+        printf("%-20s %-8s %-8s %14.1f %14.1f %14.1f %14.1f\n", ekmotp_profile_name(fixture_cells[i].profile),
+               kinds[fixture_cells[i].kind], ekmotp_hash_name(fixture_cells[i].hash), client[0], client[1],
+               server[0], server[1]);
     }
     ekmotp_channel_free(&client_end);
     ekmotp_channel_free(&server_end);

@@ -175,15 +175,40 @@ void fx_add(ekmotp_directory *directory, unsigned first, unsigned last)
         fail("commit", err.message);
 }
 
-int fx_has_key(const ekmotp_snapshot *snapshot, unsigned n, size_t i, unsigned key_n)
+ekmotp_snapshot *fx_load(ekmotp_directory *directory, const ekmotp_snapshot *previous)
+{
+    ekmotp_snapshot *snapshot = NULL;
+    ekmotp_error err = {0};
+
+    if (ekmotp_snapshot_load(directory, previous, &snapshot, &err) != 0)
+        fail("load", err.message);
+    return snapshot;
+}
+
+int fx_find(const ekmotp_snapshot *snapshot, const void *id, size_t id_len, ekmotp_record *record)
 {
     ekmotp_lookup lookup = ekmotp_snapshot_lookup(snapshot);
+
+    return lookup.find(lookup.ctx, id, id_len, record);
+}
+
+ekmotp_record fx_get(const ekmotp_snapshot *snapshot, unsigned n)
+{
+    uint8_t id[EKMOTP_ID_MAX];
+    ekmotp_record record;
+
+    if (fx_find(snapshot, id, fx_id(n, id), &record) != 0)
+        fail("find", "there is no such client");
+    return record;
+}
+
+int fx_has_key(const ekmotp_snapshot *snapshot, unsigned n, size_t i, unsigned key_n)
+{
     uint8_t id[EKMOTP_ID_MAX], key[32];
     ekmotp_record record;
-    size_t id_len = fx_id(n, id);
 
     fx_key(key_n, key);
-    return lookup.find(lookup.ctx, id, id_len, &record) == 0 && i < record.key_count &&
+    return fx_find(snapshot, id, fx_id(n, id), &record) == 0 && i < record.key_count &&
            record.keys[i].len == 32 && memcmp(record.keys[i].bytes, key, 32) == 0;
 }
 

@@ -36,6 +36,12 @@ size_t fx_id(unsigned n, uint8_t id[EKMOTP_ID_MAX]);
 const ekmotp_client_info *fx_client(unsigned n);
 /* Adds clients first to last. */
 void fx_add(ekmotp_directory *directory, unsigned first, unsigned last);
+/* Reads a snapshot; fails the test where it cannot. */
+ekmotp_snapshot *fx_load(ekmotp_directory *directory, const ekmotp_snapshot *previous);
+/* Looks an id up: what the snapshot's lookup returns. */
+int fx_find(const ekmotp_snapshot *snapshot, const void *id, size_t id_len, ekmotp_record *record);
+/* The record of client n; fails the test where there is none. */
+ekmotp_record fx_get(const ekmotp_snapshot *snapshot, unsigned n);
 /* 1 if the snapshot's client n has the key fx_key(key_n) as its key number i. */
 int fx_has_key(const ekmotp_snapshot *snapshot, unsigned n, size_t i, unsigned key_n);
 

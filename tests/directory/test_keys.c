@@ -12,30 +12,6 @@
 
 static ekmotp_error err;
 
-static ekmotp_snapshot *load(ekmotp_directory *d, const ekmotp_snapshot *previous)
-{
-    ekmotp_snapshot *s = NULL;
-
-    ck_ok(ekmotp_snapshot_load(d, previous, &s, &err), err);
-    return s;
-}
-
-static int find(const ekmotp_snapshot *s, const void *id, size_t len, ekmotp_record *record)
-{
-    ekmotp_lookup lookup = ekmotp_snapshot_lookup(s);
-
-    return lookup.find(lookup.ctx, id, len, record);
-}
-
-static ekmotp_record get(const ekmotp_snapshot *s, unsigned n)
-{
-    uint8_t id[EKMOTP_ID_MAX];
-    ekmotp_record record;
-
-    ck_assert_int_eq(find(s, id, fx_id(n, id), &record), 0);
-    return record;
-}
-
 static const ekmotp_client_info *token_client(unsigned n, const char *uri)
 {
     static ekmotp_client_info info;
@@ -57,9 +33,9 @@ START_TEST(token_keys)
 
     ck_ok(ekmotp_directory_add(d, token_client(1, "pkcs11:object=a"), &err), err);
     ck_ok(ekmotp_directory_add(d, token_client(2, "pkcs11:object=b"), &err), err);
-    s = load(d, NULL);
+    s = fx_load(d, NULL);
     ck_assert_uint_eq(fx_the_token.opened, 0);
-    record = get(s, 1);
+    record = fx_get(s, 1);
     ck_assert_ptr_null(record.keys[0].bytes);
     ck_assert_int_eq(ekmotp_key_is_slow(record.keys[0].key), 1);
     ck_assert_uint_eq(fx_the_token.opened, 0);
@@ -75,14 +51,14 @@ START_TEST(token_keys)
     ck_assert_mem_eq(mac, want, 32);
     ck_assert_uint_eq(fx_the_token.opened, 2);
     /* The next snapshot borrows the open key, and lives on when the old one is gone. */
-    next = load(d, s);
-    ck_assert_ptr_eq(get(next, 1).keys[0].key, record.keys[0].key);
+    next = fx_load(d, s);
+    ck_assert_ptr_eq(fx_get(next, 1).keys[0].key, record.keys[0].key);
     ekmotp_snapshot_free(&s);
-    ck_ok(ekmotp_key_mac(get(next, 1).keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
+    ck_ok(ekmotp_key_mac(fx_get(next, 1).keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
     ck_assert_uint_eq(fx_the_token.opened, 2);
     ck_assert_uint_eq(fx_the_token.macs, 2);
     ekmotp_directory_free(&d);
-    ck_ok(ekmotp_key_mac(get(next, 2).keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
+    ck_ok(ekmotp_key_mac(fx_get(next, 2).keys[0].key, (const uint8_t *)"m", 1, mac, 32, &err), err);
     ekmotp_snapshot_free(&next);
 }
 END_TEST
@@ -102,9 +78,9 @@ START_TEST(opened_once)
     void *done;
 
     ck_ok(ekmotp_directory_add(d, token_client(1, "pkcs11:object=a"), &err), err);
-    s = load(d, NULL);
+    s = fx_load(d, NULL);
     for (size_t i = 0; i < 16; i++)
-        ck_assert_int_eq(pthread_create(&threads[i], NULL, mac_once, (void *)get(s, 1).keys[0].key), 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, mac_once, (void *)fx_get(s, 1).keys[0].key), 0);
     for (size_t i = 0; i < 16; i++) {
         pthread_join(threads[i], &done);
         ck_assert_ptr_nonnull(done);
@@ -182,12 +158,12 @@ START_TEST(derived_keys)
 
     options.master = fx_path("master");
     ck_ok(ekmotp_directory_open(fx_path("d"), &options, &d, NULL, &err), err);
-    s = load(d, NULL);
-    record = get(s, 1);
+    s = fx_load(d, NULL);
+    record = fx_get(s, 1);
     ck_assert_ptr_null(record.keys[0].key);
     ck_assert_uint_eq(record.keys[0].len, 32);
     ck_assert_mem_eq(record.keys[0].bytes, want, 32);
-    ck_assert_uint_eq(get(s, 2).keys[0].len, 64);
+    ck_assert_uint_eq(fx_get(s, 2).keys[0].len, 64);
     ck_ok(ekmotp_directory_derive(d, (const uint8_t *)"client-1", 8, EKMOTP_HASH_SHA256, 1, out, &len, &err),
           err);
     ck_assert_uint_eq(len, 32);
@@ -200,10 +176,10 @@ START_TEST(derived_keys)
     ck_assert_uint_eq(fx_the_token.opened, 0);
     /* One of another kind, which is read first. */
     ck_ok(ekmotp_directory_add(d, token_client(0, "pkcs11:object=a"), &err), err);
-    s = load(d, NULL);
+    s = fx_load(d, NULL);
     ck_assert_uint_eq(fx_the_token.opened, 1);
     ck_assert_uint_eq(fx_the_token.macs, 1); /* whether it is the right master key */
-    record = get(s, 1);
+    record = fx_get(s, 1);
     ck_assert_int_eq(ekmotp_key_is_slow(record.keys[0].key), 1);
     for (int i = 0; i < 3; i++)
         ck_ok(ekmotp_key_mac(record.keys[0].key, (const uint8_t *)"x", 1, mac, 32, &err), err);

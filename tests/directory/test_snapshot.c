@@ -12,50 +12,26 @@
 
 static ekmotp_error err;
 
-static ekmotp_snapshot *load(ekmotp_directory *d, const ekmotp_snapshot *previous)
-{
-    ekmotp_snapshot *s = NULL;
-
-    ck_ok(ekmotp_snapshot_load(d, previous, &s, &err), err);
-    return s;
-}
-
-static int find(const ekmotp_snapshot *s, const void *id, size_t len, ekmotp_record *record)
-{
-    ekmotp_lookup lookup = ekmotp_snapshot_lookup(s);
-
-    return lookup.find(lookup.ctx, id, len, record);
-}
-
-static ekmotp_record get(const ekmotp_snapshot *s, unsigned n)
-{
-    uint8_t id[EKMOTP_ID_MAX];
-    ekmotp_record record;
-
-    ck_assert_int_eq(find(s, id, fx_id(n, id), &record), 0);
-    return record;
-}
-
 START_TEST(lookups)
 {
     ekmotp_directory *d = fx_open("d");
     ekmotp_record record;
     ekmotp_snapshot *s;
 
-    s = load(d, NULL);
+    s = fx_load(d, NULL);
     ck_assert_uint_eq(ekmotp_snapshot_count(s), 0);
-    ck_assert_int_eq(find(s, "a", 1, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ck_assert_int_eq(fx_find(s, "a", 1, &record), EKMOTP_E_CLIENT_NOT_FOUND);
     ekmotp_snapshot_free(&s);
     fx_add(d, 1, 3000);
-    s = load(d, NULL);
+    s = fx_load(d, NULL);
     ck_assert_uint_eq(ekmotp_snapshot_count(s), 3000);
     for (unsigned n = 1; n <= 3000; n++)
         ck_assert(fx_has_key(s, n, 0, n));
     for (unsigned n = 3001; n <= 9000; n++)
         ck_assert(!fx_has_key(s, n, 0, n));
-    ck_assert_int_eq(find(s, "client-1", 7, &record), EKMOTP_E_CLIENT_NOT_FOUND);
-    ck_assert_int_eq(find(s, "client-1\0", 9, &record), EKMOTP_E_CLIENT_NOT_FOUND);
-    ck_assert_int_eq(find(s, "", 0, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ck_assert_int_eq(fx_find(s, "client-1", 7, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ck_assert_int_eq(fx_find(s, "client-1\0", 9, &record), EKMOTP_E_CLIENT_NOT_FOUND);
+    ck_assert_int_eq(fx_find(s, "", 0, &record), EKMOTP_E_CLIENT_NOT_FOUND);
     ekmotp_snapshot_free(&s);
     ck_assert_ptr_null(s);
     ekmotp_snapshot_free(&s);
@@ -90,9 +66,9 @@ START_TEST(shapes)
             ck_ok(ekmotp_directory_rotate(d, id, len, &info.keys[0], INT64_MAX, &err), err);
     }
     ck_ok(ekmotp_directory_commit(d, &err), err);
-    s = load(d, NULL);
+    s = fx_load(d, NULL);
     for (size_t len = 1; len <= EKMOTP_ID_MAX; len++) {
-        ck_assert_int_eq(find(s, id, len, &record), 0);
+        ck_assert_int_eq(fx_find(s, id, len, &record), 0);
         ck_assert_uint_eq(record.key_count, len % 7 == 0 ? 2 : 1);
         ck_assert_int_eq(record.disabled, len % 2 == 0);
         ck_assert_int_eq(record.hash, (int)(4 + len % 3));
@@ -124,28 +100,28 @@ START_TEST(serials)
     size_t id_len = fx_id(1, id);
 
     fx_add(d, 1, 2);
-    s = load(d, NULL);
-    serial = get(s, 1).keys[0].serial;
-    ck_assert_uint_ne(serial, get(s, 2).keys[0].serial);
+    s = fx_load(d, NULL);
+    serial = fx_get(s, 1).keys[0].serial;
+    ck_assert_uint_ne(serial, fx_get(s, 2).keys[0].serial);
     ekmotp_snapshot_free(&s);
     ck_ok(ekmotp_directory_set_disabled(d, id, id_len, 1, &err), err);
     ekmotp_directory_free(&d);
     d = fx_open("d");
-    s = load(d, NULL);
-    ck_assert_uint_eq(get(s, 1).keys[0].serial, serial);
+    s = fx_load(d, NULL);
+    ck_assert_uint_eq(fx_get(s, 1).keys[0].serial, serial);
     ekmotp_snapshot_free(&s);
     /* The same key given again is another key: a channel of the old one ends. */
     key = fx_client(1)->keys[0];
     ck_ok(ekmotp_directory_rotate(d, id, id_len, &key, INT64_MAX, &err), err);
-    s = load(d, NULL);
-    ck_assert_uint_ne(get(s, 1).keys[0].serial, serial);
-    ck_assert_uint_eq(get(s, 1).keys[1].serial, serial);
-    old = get(s, 1).keys[0].serial;
+    s = fx_load(d, NULL);
+    ck_assert_uint_ne(fx_get(s, 1).keys[0].serial, serial);
+    ck_assert_uint_eq(fx_get(s, 1).keys[1].serial, serial);
+    old = fx_get(s, 1).keys[0].serial;
     ekmotp_snapshot_free(&s);
     ck_ok(ekmotp_directory_remove(d, id, id_len, &err), err);
     fx_add(d, 1, 1);
-    s = load(d, NULL);
-    ck_assert(get(s, 1).keys[0].serial != serial && get(s, 1).keys[0].serial != old);
+    s = fx_load(d, NULL);
+    ck_assert(fx_get(s, 1).keys[0].serial != serial && fx_get(s, 1).keys[0].serial != old);
     ekmotp_snapshot_free(&s);
     ekmotp_directory_free(&d);
 }
@@ -161,12 +137,12 @@ START_TEST(staleness)
     options.read_only = 1;
     fx_add(writer, 1, 1);
     ck_ok(ekmotp_directory_open(fx_path("d"), &options, &reader, NULL, &err), err);
-    s = load(reader, NULL);
+    s = fx_load(reader, NULL);
     ck_assert_int_eq(ekmotp_snapshot_stale(reader, s, &err), 0);
     fx_add(writer, 2, 2);
     ck_assert_int_eq(ekmotp_snapshot_stale(reader, s, &err), 1);
     ck_assert_int_eq(ekmotp_snapshot_stale(reader, s, &err), 1);
-    next = load(reader, s);
+    next = fx_load(reader, s);
     ekmotp_snapshot_free(&s);
     ck_assert_uint_eq(ekmotp_snapshot_count(next), 2);
     ck_assert_int_eq(ekmotp_snapshot_stale(reader, next, &err), 0);
@@ -182,7 +158,7 @@ START_TEST(staleness)
     fx_add(writer, 30, 30);
     ck_assert_int_eq(ekmotp_snapshot_stale(reader, next, &err), 1);
     /* A change through the same connection counts as well. */
-    s = load(writer, NULL);
+    s = fx_load(writer, NULL);
     ck_assert_int_eq(ekmotp_snapshot_stale(writer, s, &err), 0);
     fx_add(writer, 3, 3);
     ck_assert_int_eq(ekmotp_snapshot_stale(writer, s, &err), 1);
@@ -206,13 +182,13 @@ START_TEST(replaced_file)
     fx_add(other, 2, 2);
     ekmotp_directory_free(&other);
     d = fx_open("d");
-    old = load(d, NULL);
+    old = fx_load(d, NULL);
     ck_assert_int_eq(rename(fx_path("d"), fx_path("away")), 0);
     refused(ekmotp_snapshot_stale(d, old, &err), EKMOTP_E_IO, "No such file");
     refused(ekmotp_snapshot_load(d, old, &s, &err), EKMOTP_E_IO, "No such file");
     ck_assert_int_eq(rename(fx_path("e"), fx_path("d")), 0);
     ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 1);
-    s = load(d, old);
+    s = fx_load(d, old);
     ck_assert(!fx_has_key(s, 1, 0, 1) && fx_has_key(s, 2, 0, 2));
     ck_assert(fx_has_key(old, 1, 0, 1));
     ck_assert_int_eq(ekmotp_snapshot_stale(d, s, &err), 0);
@@ -229,7 +205,7 @@ START_TEST(broken_version)
     ekmotp_snapshot *old, *s = NULL;
 
     fx_add(d, 1, 3);
-    old = load(d, NULL);
+    old = fx_load(d, NULL);
     fx_sql(fx_path("d"), "UPDATE client SET disabled = 1 WHERE id = CAST('client-2' AS BLOB)");
     ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 1);
     refused(ekmotp_snapshot_load(d, old, &s, &err), EKMOTP_E_DIRECTORY,
@@ -239,7 +215,7 @@ START_TEST(broken_version)
     ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 0);
     fx_sql(fx_path("d"), "UPDATE client SET disabled = 0 WHERE id = CAST('client-2' AS BLOB)");
     ck_assert_int_eq(ekmotp_snapshot_stale(d, old, &err), 1);
-    s = load(d, old);
+    s = fx_load(d, old);
     ekmotp_snapshot_free(&s);
     ekmotp_snapshot_free(&old);
     ekmotp_directory_free(&d);

@@ -13,26 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cell {
-    ekmotp_profile profile;
-    ekmotp_bearer_kind kind; /* 0: header fields */
-    ekmotp_hash hash;
-} cells[] = {
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_COMPAT_APIKEY, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_APIKEY_HMAC, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_JWS, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_JWE, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256},
-};
-
 /* One of the eight ways: client stack, server stack, version. */
 typedef struct way {
     tls_stack client, server;
@@ -49,7 +29,7 @@ static const ekmotp_crypto *stack_crypto(tls_stack stack)
     return stack == TLS_GNUTLS ? ekmotp_gnutls_crypto() : ekmotp_openssl_crypto();
 }
 
-static ekmotp_client *new_client(const struct cell *cell, const way *w)
+static ekmotp_client *new_client(const fixture_cell *cell, const way *w)
 {
     ekmotp_key *key = NULL;
     ekmotp_client *client = NULL;
@@ -66,7 +46,7 @@ static ekmotp_client *new_client(const struct cell *cell, const way *w)
 }
 
 /* The server end of w verifies what was made for some channel. */
-static ekmotp_verdict verify(const struct cell *cell, const way *w, const ekmotp_channel *channel,
+static ekmotp_verdict verify(const fixture_cell *cell, const way *w, const ekmotp_channel *channel,
                              const fixture_request *request)
 {
     fixture_directory directory = {cell->hash};
@@ -103,8 +83,8 @@ static void try_way(const way *w)
     client_end = tls_end_channel(&pair->client);
     server_end = tls_end_channel(&pair->server);
     other_end = tls_end_channel(&other->server);
-    for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
-        const struct cell *cell = &cells[i];
+    for (size_t i = 0; i < FIXTURE_CELLS; i++) {
+        const fixture_cell *cell = &fixture_cells[i];
         ekmotp_client *client = new_client(cell, w);
         fixture_request request;
         ekmotp_verdict verdict;

@@ -13,6 +13,15 @@
 #define FIXTURE_NOW 1700000000
 #define FIXTURE_ID "client-7"
 
+/* Every profile with each carrier and hash that it has. */
+typedef struct fixture_cell {
+    ekmotp_profile profile;
+    ekmotp_bearer_kind kind; /* 0: header fields */
+    ekmotp_hash hash;
+} fixture_cell;
+#define FIXTURE_CELLS 13
+extern const fixture_cell fixture_cells[FIXTURE_CELLS];
+
 /* A channel whose exporter is HMAC-SHA256 under seed; two of one seed are two ends of one connection. */
 ekmotp_channel *fixture_channel(const char *seed);
 

@@ -12,25 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct cell {
-    ekmotp_profile profile;
-    ekmotp_bearer_kind kind; /* 0: header fields */
-    ekmotp_hash hash;
-} cells[] = {
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, 0, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA384},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_V1, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA512},
-    {EKMOTP_PROFILE_COMPAT_APIKEY, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_APIKEY_HMAC, 0, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_JWS, EKMOTP_BEARER_JWS, EKMOTP_HASH_SHA256},
-    {EKMOTP_PROFILE_COMPAT_JWE, EKMOTP_BEARER_JWE, EKMOTP_HASH_SHA256},
-};
-
 /* The header fields of a request, as text that can be damaged. */
 typedef struct fields {
     size_t count;
@@ -40,7 +21,7 @@ typedef struct fields {
 
 /* What all mutations of one cell share. */
 typedef struct bench {
-    const struct cell *cell;
+    const fixture_cell *cell;
     fixture_directory directory;
     ekmotp_verifier *verifier;
     ekmotp_client *client;
@@ -48,7 +29,7 @@ typedef struct bench {
     size_t tried;
 } bench;
 
-static bench bench_new(const struct cell *cell)
+static bench bench_new(const fixture_cell *cell)
 {
     bench b = {.cell = cell, .directory = {cell->hash}};
 
@@ -140,7 +121,7 @@ static int is_param_case(const fields *f, size_t which, size_t at, int bit)
 
 START_TEST(bit_flips)
 {
-    bench b = bench_new(&cells[_i]);
+    bench b = bench_new(&fixture_cells[_i]);
     fields f = next_fields(&b, b.channel);
 
     for (size_t which = 0; which < f.count; which++) {
@@ -169,7 +150,7 @@ END_TEST
 
 START_TEST(truncations)
 {
-    bench b = bench_new(&cells[_i]);
+    bench b = bench_new(&fixture_cells[_i]);
     fields f = next_fields(&b, b.channel);
 
     for (size_t which = 0; which < f.count; which++) {
@@ -226,7 +207,7 @@ static void splice(bench *b, const fields *one, const fields *two)
 
 START_TEST(splices)
 {
-    bench b = bench_new(&cells[_i]);
+    bench b = bench_new(&fixture_cells[_i]);
     ekmotp_channel *other = fixture_channel("another channel");
     fields first = next_fields(&b, b.channel), second = next_fields(&b, b.channel), elsewhere;
 
@@ -262,7 +243,7 @@ END_TEST
 /* The parts of tokens exchanged: header, payload and signature of tokens of different n, kind and profile. */
 START_TEST(exchanged_parts)
 {
-    bench b = bench_new(&cells[3]), c = bench_new(&cells[6]);
+    bench b = bench_new(&fixture_cells[3]), c = bench_new(&fixture_cells[6]);
     fields jws[3] = {next_fields(&b, b.channel), next_fields(&b, b.channel), next_fields(&b, b.channel)};
     fields jwe[2] = {next_fields(&c, c.channel), next_fields(&c, c.channel)};
 
@@ -309,9 +290,9 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tc, 120);
-    tcase_add_loop_test(tc, bit_flips, 0, COUNT(cells));
-    tcase_add_loop_test(tc, truncations, 0, COUNT(cells));
-    tcase_add_loop_test(tc, splices, 0, COUNT(cells));
+    tcase_add_loop_test(tc, bit_flips, 0, FIXTURE_CELLS);
+    tcase_add_loop_test(tc, truncations, 0, FIXTURE_CELLS);
+    tcase_add_loop_test(tc, splices, 0, FIXTURE_CELLS);
     tcase_add_test(tc, exchanged_parts);
     suite_add_tcase(suite, tc);
     runner = srunner_create(suite);
