@@ -299,10 +299,9 @@ static ngx_int_t check_server(ngx_conf_t *cf, ngx_http_core_srv_conf_t *server)
         ngx_log_error(
             NGX_LOG_EMERG, cf->log, 0,
             "ekmotp: server \"%V\" is \"ekmotp on\", has a location that is not, or with a directory or "
-            "profiles "
-            "of its own, and has \"return\", \"rewrite\", \"if\" or \"set\" outside of its locations, which "
-            "nginx runs before it knows the location: move them into locations, or say \"ekmotp on\" in each "
-            "location instead",
+            "profiles of its own, and has \"return\", \"rewrite\", \"if\" or \"set\" outside of its "
+            "locations, which nginx runs before it knows the location: move them into locations, or say "
+            "\"ekmotp on\" in each location instead",
             &server->server_name);
         return NGX_ERROR;
     }
