@@ -95,7 +95,7 @@ def compiled(kind, package):
     if flags.returncode:
         return absent(package)
     folder = os.path.join(INTEROP, "c")
-    subprocess.run(["cc", "-o", path(kind), kind + ".c", "peer.c", *flags.stdout.split()], cwd=folder, check=True)
+    subprocess.run(["cc", "-o", path(kind), "client.c", "v1.c", kind + ".c", *flags.stdout.split()], cwd=folder, check=True)
     return peer([path(kind)], V1)
 
 
