@@ -71,6 +71,8 @@ typedef struct mock {
     /* What happened. */
     atomic_uint calls[MOCK_CALLS];
     atomic_uint signs_while_lost; /* what a TPM counts towards its lockout */
+    atomic_uint working;          /* C_Sign calls that take their time just now */
+    atomic_uint most_working;     /* the most of them at once */
     atomic_uint collisions;       /* two operations on one session at once */
     atomic_uint finalized_inside; /* C_Finalize while an operation was under way */
     atomic_uint no_locking;       /* C_Initialize without CKF_OS_LOCKING_OK */

@@ -138,6 +138,18 @@ CK_RV mock_SignInit(CK_SESSION_HANDLE handle, CK_MECHANISM *mechanism, CK_OBJECT
     return rv;
 }
 
+/* The time that a C_Sign takes, and how many take it at once. */
+static void take_time(void)
+{
+    unsigned now = atomic_fetch_add(&mock_state->working, 1) + 1;
+    unsigned most = atomic_load(&mock_state->most_working);
+
+    while (now > most && !atomic_compare_exchange_weak(&mock_state->most_working, &most, now))
+        ;
+    usleep((unsigned)atomic_load(&mock_state->sign_us));
+    atomic_fetch_sub(&mock_state->working, 1);
+}
+
 CK_RV mock_Sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG len, CK_BYTE *out, CK_ULONG *out_len)
 {
     unsigned char key[MOCK_KEY_SIZE];
@@ -155,7 +167,7 @@ CK_RV mock_Sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG len, CK_BYTE *
         return CKR_OPERATION_NOT_INITIALIZED;
     }
     if (atomic_load(&mock_state->sign_us) > 0)
-        usleep((unsigned)atomic_load(&mock_state->sign_us));
+        take_time();
     if (mock_is_lost()) {
         atomic_fetch_add(&mock_state->signs_while_lost, 1);
         s->signing = 0;
