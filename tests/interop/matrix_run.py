@@ -251,7 +251,13 @@ class Cell:
 
     def never_early(self):
         """Rule 3: ekmotp takes no session up again, so that no request of its can go in early data."""
-        self.ekmotp("key", 0, "--repeat", "3")
+        for more_tries in (4, 3, 2, 1, 0) if self.client == "ekmotp-http2" else (0,):
+            try:
+                self.ekmotp("key", 0, "--repeat", "3")
+                break
+            except Failed:  # libcurl 7.88 may lose a request on an HTTP/2 connection that the server ends
+                if not more_tries:
+                    raise
         connections = self.seen()
         if len(connections) < 3:
             raise Failed("three requests took %d connections" % len(connections))
