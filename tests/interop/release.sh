@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # release.sh RELEASE COMMAND...: runs a command over a copy of these sources in a fresh minimal Debian root of
-# another release (bookworm, trixie); its exit status, or 99 where that cannot be done here. The bare root is made by debootstrap once and kept in build/roots; what runs
-# in it starts from a copy. Needs root, debootstrap, and a mirror (EKMOTP_MIRROR, http://deb.debian.org/debian).
+# another release (bookworm, trixie). Its exit status is the command's, or 99 where that cannot be done here. The
+# bare root is made by debootstrap once and kept in build/roots; what runs in it starts from a copy. Needs root,
+# debootstrap, and a mirror (EKMOTP_MIRROR, http://deb.debian.org/debian).
 set -eu -o pipefail
 src=$(cd "$(dirname "$0")/../.." && pwd)
 release=$1
