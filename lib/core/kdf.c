@@ -98,6 +98,7 @@ int ek_kdf_pair(const ek_key_view *view, const char *const labels[2], const uint
         rc = ek_key_view_macs(view, messages, 2, err);
     for (size_t i = 0; i < 2 && rc == 0; i++)
         memcpy(outs[i], derived[i], out_len);
+    ek_wipe(bytes, sizeof(bytes));
     ek_wipe(derived, sizeof(derived));
     return rc;
 }

@@ -21,8 +21,9 @@ ek_key_view ek_key_view_bytes(const ekmotp_crypto *crypto, ekmotp_hash hash, con
                               size_t len);
 /* As ekmotp_key_mac; out holds at least the hash's size. */
 int ek_key_view_mac(const ek_key_view *view, const uint8_t *msg, size_t msg_len, uint8_t *out,
-                    ekmotp_error *err)
-    __attribute__((warn_unused_result)); /* The MACs of several messages, with the key set up once. */
+                    ekmotp_error *err) __attribute__((warn_unused_result));
+
+/* The MACs of several messages, with the key set up once. */
 int ek_key_view_macs(const ek_key_view *view, const ekmotp_mac_message *messages, size_t count,
                      ekmotp_error *err) __attribute__((warn_unused_result));
 
